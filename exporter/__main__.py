@@ -1,0 +1,5 @@
+"""`python -m exporter` is `hardlink-exporter`."""
+
+from exporter.cli import main
+
+main()

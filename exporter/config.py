@@ -1,0 +1,168 @@
+"""The configuration file: YAML in, one frozen value out, or one sentence that says where it is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. The text is one sentence with the place in the file."""
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or not path.isprintable():
+        raise ValueError("it should be an absolute path")
+    return path.rstrip("/") or "/"
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+Whole = Annotated[int, Field(ge=0, le=2**53)]
+Links = Annotated[int, Field(ge=1, le=2**63)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Thresholds(_Section):
+    """Layers left below which an image is shown as near its end."""
+
+    warning: Whole = 20
+    critical: Whole = 5
+
+
+class Metrics(_Section):
+    """How much `/metrics` tells. `images`: that many with least left by links; 0: none."""
+
+    images: Annotated[int, Field(ge=0, le=1000)] = 10
+
+
+class Scan(_Section):
+    """How `serve` looks. `interval`: seconds between the end of a pass and the next."""
+
+    interval: Annotated[float, Field(ge=0.1, le=86400)] = 30.0
+
+
+class Config(_Section):
+    """All that can be configured.
+
+    `roots` empty means: find them. `links_limits` overrides, by root, the most links one
+    inode may have.
+    """
+
+    roots: tuple[AbsolutePath, ...] = ()
+    links_limits: dict[AbsolutePath, Links] = Field(default_factory=dict)
+    scan: Scan = Scan()
+    metrics: Metrics = Metrics()
+    thresholds: Thresholds = Thresholds()
+
+
+_MOST_BYTES: Final = 1 << 20
+
+_WORDS: Final = {
+    "extra_forbidden": "this key is not known",
+    "missing": "this key is missing",
+    "model_type": "it should be a mapping of keys to values",
+    "dict_type": "it should be a mapping of keys to values",
+    "tuple_type": "it should be a list",
+}
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a configuration file. Raises ConfigError."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(raw) > _MOST_BYTES:
+        raise ConfigError(f"{path}: is longer than {_MOST_BYTES} bytes")
+    return parse_config(raw, str(path))
+
+
+def parse_config(raw: bytes, name: str) -> Config:
+    """Understand the text of a configuration file; `name` is for what is said of it."""
+    try:
+        tree = yaml.compose(raw, Loader=yaml.SafeLoader)
+        _refuse_repeated_keys(tree, name)
+        document = yaml.safe_load(raw)
+    except yaml.MarkedYAMLError as error:
+        place = _place(name, error.problem_mark or error.context_mark)
+        raise ConfigError(f"{place}: is not YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{name}: is not YAML: {str(error).splitlines()[0]}") from None
+    if document is None:
+        return Config()
+    try:
+        # Lists become tuples, which strict validation otherwise refuses.
+        return Config.model_validate(_tupled(document))
+    except ValidationError as error:
+        first = error.errors()[0]
+        keys = ".".join(str(part) for part in first["loc"] if part != "[key]")
+        what = _WORDS.get(first["type"]) or _sentence(first["msg"])
+        value = first["input"]
+        given = f", not {value!r}" if isinstance(value, str | int | float | bool) else ""
+        if first["type"] == "extra_forbidden":
+            given = ""
+        place = _place(name, _mark(tree, first["loc"]))
+        raise ConfigError(f"{place}: {keys or 'the file'}: {what}{given}") from None
+
+
+def _sentence(message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return text.replace("Input should be", "it should be")
+
+
+def _tupled(document: Any) -> Any:  # noqa: ANN401  (YAML is of any type)
+    if isinstance(document, dict) and isinstance(document.get("roots"), list):
+        return document | {"roots": tuple(document["roots"])}
+    return document
+
+
+def _place(name: str, mark: yaml.Mark | None) -> str:
+    return f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+
+
+def _mark(tree: yaml.Node | None, loc: tuple[int | str, ...]) -> yaml.Mark | None:
+    """Walk down to the key or list item that `loc` names, or as near to it as the file goes."""
+    node = tree
+    mark = tree.start_mark if tree else None
+    for part in loc:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if pair is None:
+                break
+            mark, node = pair[0].start_mark, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            node = node.value[part]
+            mark = node.start_mark
+    return mark
+
+
+def _refuse_repeated_keys(tree: yaml.Node | None, name: str) -> None:
+    for mapping in _mappings(tree):
+        seen: set[str] = set()
+        for key, _ in mapping.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                raise ConfigError(f"{_place(name, key.start_mark)}: a key should be plain text")
+            if key.value in seen:
+                raise ConfigError(f"{_place(name, key.start_mark)}: {key.value}: is there twice")
+            seen.add(key.value)
+
+
+def _mappings(tree: yaml.Node | None) -> Iterator[yaml.MappingNode]:
+    todo, met = [tree], set[int]()
+    while todo:
+        node = todo.pop()
+        if node is None or id(node) in met:
+            continue
+        met.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            yield node
+            todo += [v for _, v in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            todo += node.value

@@ -1,0 +1,237 @@
+"""Reading `image/<driver>/`: layerdb, imagedb and repositories.json.
+
+    image/overlay/
+      repositories.json                        {"Repositories":{"shop":{"shop:1.4":"sha256:<image>"}}}
+      imagedb/content/sha256/<image>           the image's configuration: rootfs.diff_ids
+      imagedb/metadata/sha256/<image>/parent   sha256:<image>, of a classic build's step
+      layerdb/sha256/<chain>/{cache-id,parent} which folder of the driver; the chain below
+      layerdb/sha256/<chain>-<64 hex>-removing the same, while a layer is removed
+      layerdb/mounts/<container>/{mount-id,init-id}
+
+Sources: moby v20.10.24 `layer/filestore.go`, `image/fs.go`, `reference/store.go`. Whatever
+is found broken is a problem with its place; the rest is told all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from exporter.chains import broken, shown
+from exporter.model import LayerRecord, Lineage, Problem, Reason
+from exporter.text import path_text, valid
+
+MOST_BYTES: Final = 64 << 20
+"""Longest repositories.json or image configuration that is read."""
+
+_SHORT: Final = 4096
+_HEX: Final = re.compile(r"[0-9a-f]{64}")
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_FOLDER_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}")
+_REMOVING: Final = re.compile(r"[0-9a-f]{64}-[0-9a-f]{64}-removing")
+
+
+class _BrokenError(Exception):
+    """A file does not hold what it should."""
+
+
+def read_lineage(home: Path, shown_home: str) -> Lineage:
+    """Read all that `image/<driver>/` says. `shown_home` is the same folder as people know it."""
+    reader = _Reader(home, shown_home)
+    layers, removing = reader.layers()
+    mounts = reader.mounts()
+    references = reader.references()
+    diff_ids, parents = reader.images()
+    for reference, image in sorted(
+        (r, i) for i, all_of in references.items() for r in all_of if i not in diff_ids
+    ):
+        reader.problem(
+            "repositories.json", f"{reference} names the image {image}, which is not there"
+        )
+    images = shown(diff_ids, parents, references)
+    for layer, what in broken(layers):
+        reader.problem(f"layerdb/sha256/{layer.chain[7:]}", what, Reason.LINEAGE)
+    for image_record in images:
+        missing = [c for c in image_record.chains if c not in layers]
+        if missing:
+            reader.problem(
+                f"imagedb/content/sha256/{image_record.id[7:]}",
+                f"its layer {missing[0]} is not in layerdb",
+            )
+    return Lineage(layers, images, mounts, removing, tuple(reader.problems))
+
+
+@dataclass(slots=True)
+class _Reader:
+    home: Path
+    shown_home: str
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, where: str, what: str, reason: Reason = Reason.IMAGE) -> None:
+        self.problems.append(Problem(f"{self.shown_home}/{where}", valid(what), reason))
+
+    def layers(self) -> tuple[dict[str, LayerRecord], dict[str, float]]:
+        """Read layerdb: the layers by chain id, and the folders being removed, with since when."""
+        layers: dict[str, LayerRecord] = {}
+        removing: dict[str, float] = {}
+        taken: dict[str, str] = {}
+        for name in self._names("layerdb/sha256", Reason.LINEAGE):
+            where = f"layerdb/sha256/{name}"
+            if _REMOVING.fullmatch(name):
+                removing |= self._removed(where)
+            elif _HEX.fullmatch(name):
+                with _problems(self, where, Reason.LINEAGE):
+                    layer = self._layer(name)
+                    if (other := taken.setdefault(layer.cache_id, name)) != name:
+                        raise _BrokenError(f"its cache-id is that of {other} too")
+                    layers[layer.chain] = layer
+            else:
+                self.problem(where, "its name is not a chain id", Reason.LINEAGE)
+        return layers, removing
+
+    def _layer(self, name: str) -> LayerRecord:
+        folder = f"layerdb/sha256/{name}"
+        try:
+            cache_id = self._text(f"{folder}/cache-id")
+        except FileNotFoundError:
+            if (self.home / folder).is_dir():  # it came whole, by a rename
+                raise _BrokenError("it has no cache-id") from None
+            raise
+        if not _FOLDER_ID.fullmatch(cache_id):
+            raise _BrokenError("its cache-id is not the name of a driver's folder")
+        try:
+            parent: str | None = self._text(f"{folder}/parent")
+        except FileNotFoundError:
+            parent = None
+        if parent is not None and not _DIGEST.fullmatch(parent):
+            raise _BrokenError("its parent is not a chain id")
+        return LayerRecord(f"sha256:{name}", cache_id, parent)
+
+    def _removed(self, where: str) -> dict[str, float]:
+        try:
+            since = os.stat(self.home / where).st_ctime
+            return {self._text(f"{where}/cache-id"): since}
+        except (OSError, _BrokenError):  # gone by now, as it should be
+            return {}
+
+    def mounts(self) -> frozenset[str]:
+        """Read which folders are containers'."""
+        ids: set[str] = set()
+        for name in self._names("layerdb/mounts", Reason.LINEAGE, missing_ok=True):
+            for file in ("mount-id", "init-id"):
+                with _problems(self, f"layerdb/mounts/{name}", Reason.LINEAGE):
+                    ids.add(self._text(f"layerdb/mounts/{name}/{file}"))
+        return frozenset(ids)
+
+    def images(self) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+        """Read imagedb: the diff ids of each image, and the image each was built from."""
+        diff_ids: dict[str, tuple[str, ...]] = {}
+        parents: dict[str, str] = {}
+        for name in self._names("imagedb/content/sha256", Reason.IMAGE):
+            where = f"imagedb/content/sha256/{name}"
+            if not _HEX.fullmatch(name):
+                if not name.startswith(".tmp-"):
+                    self.problem(where, "its name is not an image id")
+                continue
+            with _problems(self, where, Reason.IMAGE):
+                diff_ids[f"sha256:{name}"] = _diff_ids(self._json(where))
+            with _problems(self, where, Reason.IMAGE):
+                parents[f"sha256:{name}"] = self._text(f"imagedb/metadata/sha256/{name}/parent")
+        return diff_ids, parents
+
+    def references(self) -> dict[str, list[str]]:
+        """Read repositories.json: the tags and digests of each image."""
+        found: dict[str, list[str]] = {}
+        with _problems(self, "repositories.json", Reason.IMAGE):
+            for reference, image in _references(self._json("repositories.json")):
+                found.setdefault(image, []).append(valid(reference))
+        return found
+
+    def _names(self, folder: str, reason: Reason, *, missing_ok: bool = False) -> list[str]:
+        try:
+            return sorted(path_text(n) for n in os.listdir(self.home / folder))
+        except FileNotFoundError:
+            if not missing_ok:
+                self.problem(folder, "is not there", reason)
+        except OSError as error:
+            self.problem(folder, f"cannot be read: {error.strerror}", Reason.UNREADABLE)
+        return []
+
+    def _text(self, file: str) -> str:
+        raw = _read(self.home / file, _SHORT)
+        try:
+            return raw.decode("ascii").strip()
+        except UnicodeDecodeError:
+            raise _BrokenError(f"{os.path.basename(file)} holds bytes that are not text") from None
+
+    def _json(self, file: str) -> Any:  # noqa: ANN401  (what another program wrote)
+        try:
+            return json.loads(_read(self.home / file, MOST_BYTES))
+        except (ValueError, RecursionError):
+            raise _BrokenError("is not JSON") from None
+
+
+@dataclass(slots=True)
+class _problems:  # noqa: N801  (used as a statement)
+    """Turn what goes wrong with one file into a problem. A file that is gone is no problem."""
+
+    reader: _Reader
+    where: str
+    reason: Reason
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, FileNotFoundError):
+            return True
+        if isinstance(error, OSError):
+            self.reader.problem(self.where, f"cannot be read: {error.strerror}", Reason.UNREADABLE)
+            return True
+        if isinstance(error, _BrokenError):
+            self.reader.problem(self.where, str(error), self.reason)
+            return True
+        return False
+
+
+def _read(path: Path, most: int) -> bytes:
+    """Read a small regular file whole; never follow a symlink, never wait on a fifo."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise _BrokenError("is not a regular file")
+        raw = file.read(most + 1)
+    if len(raw) > most:
+        raise _BrokenError(f"{path.name} is longer than {most} bytes")
+    return raw
+
+
+def _diff_ids(config: Any) -> tuple[str, ...]:  # noqa: ANN401  (what another program wrote)
+    rootfs = config.get("rootfs") if isinstance(config, dict) else None
+    ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    if ids is None and isinstance(rootfs, dict):
+        return ()  # FROM scratch without any layer
+    if not isinstance(ids, list) or not all(
+        isinstance(i, str) and _DIGEST.fullmatch(i) for i in ids
+    ):
+        raise _BrokenError("has no list of diff ids under rootfs.diff_ids")
+    return tuple(ids)
+
+
+def _references(document: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401  (what another program wrote)
+    repositories = document.get("Repositories") if isinstance(document, dict) else None
+    if not isinstance(repositories, dict):
+        raise _BrokenError("has no Repositories")
+    for references in repositories.values():
+        if not isinstance(references, dict):
+            raise _BrokenError("has a repository that is not an object")
+        for reference, image in references.items():
+            if not isinstance(image, str):
+                raise _BrokenError("has a reference that is not to an image id")
+            yield reference, image

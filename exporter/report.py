@@ -1,0 +1,93 @@
+"""The report as JSON: what `scan --output json` prints and `/api/v1/report` serves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from exporter.model import (
+    DEPTH_LIMIT,
+    ImageFigures,
+    LayersLeft,
+    Reports,
+    RootReport,
+    Tightest,
+)
+
+VERSION: Final = 1
+"""Version of the document's shape. Keys are added without a new one, never renamed."""
+
+Json = dict[str, Any]
+
+
+def to_json(reports: Reports) -> str:
+    """Write all reports as one JSON document, in ASCII, so that no name can harm a terminal."""
+    document = {"version": VERSION, "roots": [_root(r) for r in reports]}
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _root(report: RootReport) -> Json:
+    first = report.runs_out_first
+    tightest = _tightest(report.tightest)
+    if tightest is not None:
+        tightest |= {"images": list(report.tightest_images)}
+    return {
+        "root": report.root,
+        "driver": report.driver,
+        "up": report.up,
+        "fstype": report.fstype,
+        "links_limit": report.limit.value,
+        "limit_source": report.limit.source,
+        "links_max": report.links_max,
+        "inodes": _text_keys(report.inodes_over),
+        "layers": {str(kind): n for kind, n in report.layers.items()},
+        "depth_max": report.depth_max,
+        "depth_limit": DEPTH_LIMIT,
+        "layers_left": _left(report.layers_left),
+        "runs_out_first": str(first) if first else None,
+        "tightest": tightest,
+        "images": [_image(i) for i in report.images],
+        "problems": [
+            {"where": p.where, "what": p.what, "reason": str(p.reason)} for p in report.problems
+        ],
+        "scan": {
+            "complete": report.scan.complete,
+            "coverage": report.scan.coverage,
+            "seconds": report.scan.seconds,
+            "entries": report.scan.entries,
+            "finished": report.scan.finished,
+        },
+    }
+
+
+def _image(image: ImageFigures) -> Json:
+    chain = image.chain_layers_left
+    return {
+        "name": image.name,
+        "names": list(image.names),
+        "id": image.id,
+        "depth": image.depth,
+        "layers_left": _left(image.layers_left),
+        "chain_layers_left": None if chain is None else _left(chain),
+        "tightest": _tightest(image.tightest),
+    }
+
+
+def _left(left: LayersLeft) -> Json:
+    return {str(resource): n for resource, n in left.items()}
+
+
+def _tightest(tightest: Tightest | None) -> Json | None:
+    if tightest is None:
+        return None
+    return {
+        "layer": tightest.layer,
+        "inode": tightest.inode,
+        "links": tightest.links,
+        "names": tightest.names,
+        "path": tightest.path,
+    }
+
+
+def _text_keys(counts: Any) -> Json | None:  # noqa: ANN401
+    return None if counts is None else {str(bound): n for bound, n in counts.items()}

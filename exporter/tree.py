@@ -1,0 +1,80 @@
+"""What one tree of files holds, as counted by a walk."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Final
+
+from exporter.model import Problem
+from exporter.text import shown_name
+
+_REMEMBERED: Final = 4
+
+
+@dataclass(slots=True)
+class Tree:
+    """What a walk of one tree gave. `changed`: something vanished or moved while we looked.
+
+    `names` counts, for each regular file's inode, its names inside this tree; `entries` is
+    the number of directory entries met. `directories` holds each directory as (number of
+    its parent, name), the tree's own folder being number 0; `first` the smallest name of
+    each inode as (number, name). Paths are built only when asked for: a hostile tree has
+    paths of a million bytes.
+    """
+
+    names: dict[int, int] = field(default_factory=dict)
+    symlinks: int = 0
+    specials: int = 0
+    entries: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    changed: bool = False
+    directories: list[tuple[int, str]] = field(default_factory=list)
+    first: dict[int, tuple[int, str]] = field(default_factory=dict)
+    _built: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every name of the tree was seen."""
+        return not self.changed and not self.problems
+
+    @property
+    def made_anew(self) -> int:
+        """Inodes that a copy of this tree by hard links still costs: all but its regular files."""
+        return len(self.directories) + self.symlinks + self.specials
+
+    @property
+    def regular(self) -> int:
+        """Names of regular files."""
+        return sum(self.names.values())
+
+    def path_of(self, key: int) -> str:
+        """Give the smallest name of an inode in this tree, absolute inside the image."""
+        return self.path_at(*self.first[key])
+
+    def path_at(self, number: int, name: str) -> str:
+        """Give the path of a name in a directory, absolute inside the image."""
+        return shown_name(self._folder(number) + os.fsencode(name))
+
+    def is_smaller(self, number: int, name: str, than: tuple[int, str]) -> bool:
+        """Compare two names' whole paths, as bytes."""
+        other, other_name = than
+        if number == other:
+            return os.fsencode(name) < os.fsencode(other_name)
+        ours = self._folder(number) + os.fsencode(name)
+        return ours < self._folder(other) + os.fsencode(other_name)
+
+    def _folder(self, number: int) -> bytes:
+        """Build a directory's path, with its last slash; the newest few are remembered."""
+        if (built := self._built.get(number)) is None:
+            parts = [b""]
+            step = number
+            while step:
+                step, name = self.directories[step]
+                parts.append(os.fsencode(name))
+            parts.append(b"")
+            built = b"/".join(reversed(parts))
+            if len(self._built) > _REMEMBERED:
+                self._built.clear()
+            self._built[number] = built
+        return built
