@@ -1,0 +1,58 @@
+"""What tests share: planted roots, the program itself, and real engines."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine import BUSYBOX, DOCKER, DOCKERD, Engine, engine
+from needs import missing, need_root
+
+from exporter.planted import PlantedRoot
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> PlantedRoot:
+    """Give an empty root of the overlay driver."""
+    return PlantedRoot(tmp_path / "docker")
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Run the program as a user does, and give what it said."""
+
+    def run(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "exporter", *words],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            **more,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def overlay_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Give a real engine with the overlay (v1) driver, shared by all tests."""
+    need_engine()
+    with engine(tmp_path_factory.mktemp("overlay"), "overlay") as running:
+        yield running
+
+
+def need_engine() -> None:
+    """Skip, or fail in CI, where no real engine can be started."""
+    need_root()
+    for program in (DOCKER, DOCKERD, BUSYBOX):
+        if not os.path.exists(program):
+            missing(f"a Docker Engine: {program}")
