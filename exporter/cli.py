@@ -279,7 +279,8 @@ def _rendered(reports: Reports, config: Config, form: str) -> str:
 def _write(text: str, path: Path | None) -> None:
     """Write to stdout, or to a file that appears whole or not at all."""
     if path is None:
-        click.echo(text, nl=False)
+        sys.stdout.write(text)
+        sys.stdout.flush()
         return
     try:
         fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from exporter.chains import broken, shown
 from exporter.model import LayerRecord, Lineage, Problem, Reason
-from exporter.text import path_text, valid
+from exporter.text import one_line, path_text, valid
 
 MOST_BYTES: Final = 64 << 20
 """Longest repositories.json or image configuration that is read."""
@@ -150,7 +150,7 @@ class _Reader:
         found: dict[str, list[str]] = {}
         with _problems(self, "repositories.json", Reason.IMAGE):
             for reference, image in _references(self._json("repositories.json")):
-                found.setdefault(image, []).append(valid(reference))
+                found.setdefault(image, []).append(one_line(reference))
         return found
 
     def _names(self, folder: str, reason: Reason, *, missing_ok: bool = False) -> list[str]:

@@ -36,6 +36,7 @@ class PlantedRoot:
             f"image/{driver}/layerdb/tmp",
         ):
             (path / folder).mkdir(parents=True, exist_ok=True)
+        self._write_tags()
 
     @property
     def home(self) -> Path:

@@ -44,7 +44,7 @@ from exporter.tree import Tree
 from exporter.walk import INODE_BITS, OPEN_DIR, Ground, walk
 
 ATTEMPTS: Final = 3
-"""How often image layers that change under our eyes are counted again before that is a problem."""
+"""How often what changes under our eyes is looked at before that is a problem."""
 
 Now = Callable[[], float]
 
@@ -137,11 +137,20 @@ class _Pass:
             self._look()
 
     def _look(self) -> None:
-        """Read the engine's records and list the driver's folders."""
+        """Read the engine's records and list the driver's folders.
+
+        The engine writes on meanwhile, so what does not fit together is read again: a layer
+        removed between two readings is no trouble, one that stays broken is.
+        """
         image = f"image/{self.driver.name}"
-        self.lineage = read_lineage(self.root.seen / image, f"{self.root.path}/{image}")
-        self.folders, problems = folders(self.driver, self.home, self.where)
-        self.problems = [*self.lineage.problems, *problems]
+        for _ in range(ATTEMPTS):
+            self.lineage = read_lineage(self.root.seen / image, f"{self.root.path}/{image}")
+            self.folders, problems = folders(self.driver, self.home, self.where)
+            self.problems = [*self.lineage.problems, *problems]
+            present = {folder.id for folder in self.folders}
+            missing = any(r.cache_id not in present for r in self.lineage.layers.values())
+            if not self.lineage.problems and not missing:
+                break
         references = References.of(self.lineage)
         now = self.now()
         self.kinds = {f.id: kind_of(f, references, now) for f in self.folders}
