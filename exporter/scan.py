@@ -46,6 +46,9 @@ from exporter.walk import INODE_BITS, OPEN_DIR, Ground, walk
 ATTEMPTS: Final = 3
 """How often what changes under our eyes is looked at before that is a problem."""
 
+SETTLE_SECONDS: Final = 0.05
+"""Pause before the engine's records are read again: longer than the steps of one removal."""
+
 Now = Callable[[], float]
 
 
@@ -143,7 +146,8 @@ class _Pass:
         removed between two readings is no trouble, one that stays broken is.
         """
         image = f"image/{self.driver.name}"
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
+            time.sleep(SETTLE_SECONDS if attempt else 0)
             self.lineage = read_lineage(self.root.seen / image, f"{self.root.path}/{image}")
             self.folders, problems = folders(self.driver, self.home, self.where)
             self.problems = [*self.lineage.problems, *problems]

@@ -548,7 +548,8 @@ def test_layers_and_files_that_come_and_go_are_life_not_trouble(planted: Planted
     assert not failed
     lefts = {image(r, "base:1")["layers_left"]["links"] for r in reports}
     assert lefts <= {EXT4 - 1, EXT4 - 2}
-    assert {p.reason for r in reports for p in r.problems} <= {Reason.CHANGED}
+    told = {p for r in reports for p in r.problems}
+    assert {p.reason for p in told} <= {Reason.CHANGED}, told
     after = look_one(planted.path, EXT4)
     assert (after.problems, after.scan.complete) == ((), True)
     assert image(after, "base:1")["layers_left"]["links"] == EXT4 - 1
