@@ -2,8 +2,11 @@
 
 The floors, from the top; a module imports only from floors below its own:
 
-    3 program   cli  daemon  monitor  web  page  demo  config  logs
-    2 the pass  scan
-    1 edges     walk  mounts  limits  images  roots  drivers/  |  metrics  report  table
-    0 thinking  ledger  headroom  chains  kinds  text  model
+    3 program   cli  commands/  daemon  monitor  web  page  growth
+    2 the pass  scan  count
+    1 edges     in:  walk  mounts  limits  images  drivers/  roots  config
+                out: catalogue  metrics  report  table  logs
+    0 thinking  findings  headroom  chains  kinds  ledger  tree  text  model
+
+`planted` makes roots as the engine does, for the demo and for tests.
 """

@@ -117,7 +117,7 @@ def _sentence(message: str) -> str:
     return text.replace("Input should be", "it should be")
 
 
-def _tupled(document: Any) -> Any:  # noqa: ANN401  (YAML is of any type)
+def _tupled(document: Any) -> Any:
     if isinstance(document, dict) and isinstance(document.get("roots"), list):
         return document | {"roots": tuple(document["roots"])}
     return document

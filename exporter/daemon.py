@@ -13,22 +13,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from exporter.catalogue import Loaded, View
 from exporter.config import Config, ConfigError
 from exporter.logs import logger
-from exporter.metrics import Loaded, View
-from exporter.model import Root
 from exporter.monitor import Monitor
-from exporter.roots import discovered_roots, named_roots
+from exporter.roots import roots_of
 from exporter.scan import scan_root
 from exporter.web import App, Status, run_server
-
-
-def roots_of(config: Config, named: Sequence[str], rootfs: Path) -> tuple[Root, ...]:
-    """Tell which roots to look at: those named, else those configured, else those found."""
-    paths = named or config.roots
-    if paths:
-        return named_roots(paths, rootfs, config.links_limits)
-    return discovered_roots(rootfs, config.links_limits)
 
 
 class Daemon:
@@ -68,7 +59,7 @@ class Daemon:
 
     def _follow(self) -> None:
         config = self._config
-        find = partial(roots_of, config, self._named, self._rootfs)
+        find = partial(roots_of, self._named or config.roots, self._rootfs, config.links_limits)
         self._monitor.follow(find, config.scan.interval)
 
     async def run(self, sockets: list[socket.socket], metrics_path: str) -> None:

@@ -86,7 +86,7 @@ class _Reader:
             if _REMOVING.fullmatch(name):
                 removing |= self._removed(where)
             elif _HEX.fullmatch(name):
-                with _problems(self, where, Reason.LINEAGE):
+                with _Problems(self, where, Reason.LINEAGE):
                     layer = self._layer(name)
                     if (other := taken.setdefault(layer.cache_id, name)) != name:
                         raise _BrokenError(f"its cache-id is that of {other} too")
@@ -125,7 +125,7 @@ class _Reader:
         ids: set[str] = set()
         for name in self._names("layerdb/mounts", Reason.LINEAGE, missing_ok=True):
             for file in ("mount-id", "init-id"):
-                with _problems(self, f"layerdb/mounts/{name}", Reason.LINEAGE):
+                with _Problems(self, f"layerdb/mounts/{name}", Reason.LINEAGE):
                     ids.add(self._text(f"layerdb/mounts/{name}/{file}"))
         return frozenset(ids)
 
@@ -139,16 +139,16 @@ class _Reader:
                 if not name.startswith(".tmp-"):
                     self.problem(where, "its name is not an image id")
                 continue
-            with _problems(self, where, Reason.IMAGE):
+            with _Problems(self, where, Reason.IMAGE):
                 diff_ids[f"sha256:{name}"] = _diff_ids(self._json(where))
-            with _problems(self, where, Reason.IMAGE):
+            with _Problems(self, where, Reason.IMAGE):
                 parents[f"sha256:{name}"] = self._text(f"imagedb/metadata/sha256/{name}/parent")
         return diff_ids, parents
 
     def references(self) -> dict[str, list[str]]:
         """Read repositories.json: the tags and digests of each image."""
         found: dict[str, list[str]] = {}
-        with _problems(self, "repositories.json", Reason.IMAGE):
+        with _Problems(self, "repositories.json", Reason.IMAGE):
             for reference, image in _references(self._json("repositories.json")):
                 found.setdefault(image, []).append(one_line(reference))
         return found
@@ -170,7 +170,7 @@ class _Reader:
         except UnicodeDecodeError:
             raise _BrokenError(f"{os.path.basename(file)} holds bytes that are not text") from None
 
-    def _json(self, file: str) -> Any:  # noqa: ANN401  (what another program wrote)
+    def _json(self, file: str) -> Any:
         try:
             return json.loads(_read(self.home / file, MOST_BYTES))
         except (ValueError, RecursionError):
@@ -178,7 +178,7 @@ class _Reader:
 
 
 @dataclass(slots=True)
-class _problems:  # noqa: N801  (used as a statement)
+class _Problems:
     """Turn what goes wrong with one file into a problem. A file that is gone is no problem."""
 
     reader: _Reader
@@ -212,7 +212,7 @@ def _read(path: Path, most: int) -> bytes:
     return raw
 
 
-def _diff_ids(config: Any) -> tuple[str, ...]:  # noqa: ANN401  (what another program wrote)
+def _diff_ids(config: Any) -> tuple[str, ...]:
     rootfs = config.get("rootfs") if isinstance(config, dict) else None
     ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
     if ids is None and isinstance(rootfs, dict):
@@ -224,7 +224,7 @@ def _diff_ids(config: Any) -> tuple[str, ...]:  # noqa: ANN401  (what another pr
     return tuple(ids)
 
 
-def _references(document: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401  (what another program wrote)
+def _references(document: Any) -> Iterator[tuple[str, str]]:
     repositories = document.get("Repositories") if isinstance(document, dict) else None
     if not isinstance(repositories, dict):
         raise _BrokenError("has no Repositories")

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from exporter.chains import chain_ids
 
-Change = Callable[[Path], None]
+Change = Callable[[Path], object]
+"""Applies a layer's change to its tree."""
 
 
 class PlantedRoot:

@@ -89,5 +89,5 @@ def _tightest(tightest: Tightest | None) -> Json | None:
     }
 
 
-def _text_keys(counts: Any) -> Json | None:  # noqa: ANN401
+def _text_keys(counts: Any) -> Json | None:
     return None if counts is None else {str(bound): n for bound, n in counts.items()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +59,15 @@ def seen_path(path: str, rootfs: Path) -> Path:
             done = []
         todo += [p for p in target.split("/") if p][::-1]
     return rootfs.joinpath(*done)
+
+
+def roots_of(
+    paths: Sequence[str], rootfs: Path, links_limits: Mapping[str, int]
+) -> tuple[Root, ...]:
+    """Tell which roots to look at: those named, or where none is, those found on the host."""
+    if paths:
+        return named_roots(paths, rootfs, links_limits)
+    return discovered_roots(rootfs, links_limits)
 
 
 def named_roots(

@@ -13,18 +13,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from exporter import findings as thinking
+from exporter.count import FolderCounter
 from exporter.drivers import DRIVERS, Driver, folders
 from exporter.findings import LayerFigures
-from exporter.headroom import tightest
 from exporter.images import read_lineage
 from exporter.kinds import References, kind_of
-from exporter.ledger import Ledger
-from exporter.limits import Filesystem, filesystem_of
+from exporter.limits import filesystem_of
 from exporter.model import (
     Folder,
     Kind,
@@ -36,12 +35,9 @@ from exporter.model import (
     Root,
     RootReport,
     ScanFacts,
-    Tightest,
 )
 from exporter.mounts import covered_below, read_mounts
-from exporter.text import shown_name
-from exporter.tree import Tree
-from exporter.walk import INODE_BITS, OPEN_DIR, Ground, walk
+from exporter.walk import Ground
 
 ATTEMPTS: Final = 3
 """How often what changes under our eyes is looked at before that is a problem."""
@@ -99,7 +95,8 @@ def _scan_driver(root: Root, driver: Driver, rootfs: Path, now: Now) -> RootRepo
             filesystem.inode_in_entry,
             covered_below(root.seen / driver.name, mounts),
         )
-        one_pass = _Pass(root, driver, home, filesystem, ground, now)
+        where = f"{root.path}/{driver.name}"
+        one_pass = _Pass(root, FolderCounter(driver, home, where, filesystem, ground), now)
         one_pass.run()
         return one_pass.report(time.monotonic() - started)
     except OSError as error:
@@ -113,28 +110,20 @@ class _Pass:
     """One pass over one driver's folders: what was read, counted and found wrong so far."""
 
     root: Root
-    driver: Driver
-    home: int
-    filesystem: Filesystem
-    ground: Ground
+    counter: FolderCounter
     now: Now
-    ledger: Ledger = field(default_factory=Ledger)
     lineage: Lineage = field(default_factory=Lineage)
     folders: list[Folder] = field(default_factory=list)
     kinds: dict[str, Kind] = field(default_factory=dict)
     counted: dict[str, LayerFigures] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    @property
-    def where(self) -> str:
-        return f"{self.root.path}/{self.driver.name}"
-
     def run(self) -> None:
         """Count every layer. What vanishes meanwhile is looked up anew, not reported as broken."""
         self._look()
         for _ in range(ATTEMPTS):
             todo = [f for f in self.folders if self._is_due(f)]
-            self.counted |= {f.id: self._count(f) for f in todo}
+            self.counted |= {f.id: self.counter.count(f) for f in todo}
             if not any(self._is_due(f) for f in todo):
                 return
             self._look()
@@ -145,11 +134,13 @@ class _Pass:
         The engine writes on meanwhile, so what does not fit together is read again: a layer
         removed between two readings is no trouble, one that stays broken is.
         """
-        image = f"image/{self.driver.name}"
+        image = f"image/{self.counter.driver.name}"
         for attempt in range(ATTEMPTS):
             time.sleep(SETTLE_SECONDS if attempt else 0)
             self.lineage = read_lineage(self.root.seen / image, f"{self.root.path}/{image}")
-            self.folders, problems = folders(self.driver, self.home, self.where)
+            self.folders, problems = folders(
+                self.counter.driver, self.counter.home, self.counter.where
+            )
             self.problems = [*self.lineage.problems, *problems]
             present = {folder.id for folder in self.folders}
             missing = any(r.cache_id not in present for r in self.lineage.layers.values())
@@ -166,67 +157,6 @@ class _Pass:
             return True
         return known.changed and self.kinds[folder.id] is Kind.IMAGE
 
-    def _count(self, folder: Folder) -> LayerFigures:
-        """Walk a folder's trees; the one that children are stacked on gives its headroom."""
-        figures = LayerFigures(folder)
-        entries, changed, problems = 0, False, list[Problem]()
-        for name in folder.trees:
-            try:
-                tree = self._walk(folder.id, name)
-            except FileNotFoundError:
-                changed = True
-                continue
-            except OSError as error:
-                place = f"{self.where}/{shown_name(folder.id)}/{name}"
-                what = f"cannot be read: {error.strerror}"
-                problems.append(Problem(place, what, Reason.UNREADABLE))
-                continue
-            entries += tree.entries
-            changed |= tree.changed
-            problems += tree.problems
-            if name == folder.stacked:
-                figures = self._headroom(folder, tree)
-        return replace(figures, entries=entries, changed=changed, problems=tuple(problems))
-
-    def _walk(self, id: str, name: str) -> Tree:
-        layer = os.open(id, OPEN_DIR, dir_fd=self.home)
-        try:
-            top = os.open(name, OPEN_DIR, dir_fd=layer)
-        finally:
-            os.close(layer)
-        try:
-            place = f"{self.where}/{shown_name(id)}/{name}"
-            return walk(top, place, self.ground, self.ledger.links)
-        finally:
-            os.close(top)
-
-    def _headroom(self, folder: Folder, tree: Tree) -> LayerFigures:
-        """What this tree allows and costs when a layer is stacked on it."""
-        limit = self.filesystem.limit.value
-        tight = None
-        if self.driver.shares_links and limit is not None:
-            tight = tightest(tree.names, self.ledger.links, limit)
-        cost = None
-        if self.driver.costs_a_tree:
-            cost = tree.made_anew
-            if self.filesystem.link_costs_inode:
-                cost += tree.regular
-        return LayerFigures(
-            folder,
-            has_files=self.driver.shares_links and bool(tree.names),
-            tightest=Tightest(
-                tight.left,
-                folder.id,
-                tight.inode & ((1 << INODE_BITS) - 1),
-                tight.links,
-                tight.names,
-                tree.path_of(tight.inode),
-            )
-            if tight
-            else None,
-            cost=cost,
-        )
-
     def report(self, seconds: float) -> RootReport:
         """Put all of it into one frozen report."""
         found = thinking.findings(
@@ -234,18 +164,18 @@ class _Pass:
             self.kinds,
             self.counted,
             self._terms(),
-            self.where,
+            self.counter.where,
         )
         lost = [p for f in self.folders if (c := self.counted.get(f.id)) for p in c.problems]
         complete = found.coverage == 1.0 and not lost
         return RootReport(
             root=self.root.path,
-            driver=self.driver.name,
+            driver=self.counter.driver.name,
             up=True,
-            fstype=self.filesystem.fstype,
-            limit=self.filesystem.limit,
-            links_max=self.ledger.links_max,
-            inodes_over=self.ledger.inodes_over() if complete else None,
+            fstype=self.counter.filesystem.fstype,
+            limit=self.counter.filesystem.limit,
+            links_max=self.counter.ledger.links_max,
+            inodes_over=self.counter.ledger.inodes_over() if complete else None,
             layers=found.layers,
             depth_max=found.depth_max,
             layers_left=found.layers_left,
@@ -266,20 +196,22 @@ class _Pass:
 
     def _terms(self) -> thinking.Terms:
         """Tell what can run out here. A filesystem that makes inodes as it goes counts none (btrfs)."""
-        space = os.fstatvfs(self.home)
+        space = os.fstatvfs(self.counter.home)
         can_run_out = set[Resource]()
-        if self.driver.shares_links and self.filesystem.limit.bounded:
+        if self.counter.driver.shares_links and self.counter.filesystem.limit.bounded:
             can_run_out.add(Resource.LINKS)
-        if self.driver.costs_a_tree and space.f_files:
+        if self.counter.driver.costs_a_tree and space.f_files:
             can_run_out.add(Resource.INODES)
         return thinking.Terms(frozenset(can_run_out), space.f_ffree)
 
     def _limit_problems(self) -> list[Problem]:
-        limit, links = self.filesystem.limit, self.ledger.links_max
-        if not self.driver.shares_links:
+        limit, links = self.counter.filesystem.limit, self.counter.ledger.links_max
+        if not self.counter.driver.shares_links:
             return []
         if limit.value is None and limit.bounded:
-            what = f"{self.filesystem.reason}; set it under links_limits in the configuration"
+            what = (
+                f"{self.counter.filesystem.reason}; set it under links_limits in the configuration"
+            )
             return [Problem(self.root.path, what, Reason.LIMIT_UNKNOWN)]
         if limit.source == "config" and limit.value is not None and (links or 0) > limit.value:
             what = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,13 +22,12 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, S
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
+from exporter.catalogue import View
 from exporter.config import Thresholds
 from exporter.logs import logger
-from exporter.metrics import View, ViewCollector
+from exporter.metrics import ViewCollector
 from exporter.page import POLICY, status_page
 from exporter.report import to_json
-
-DEFAULT_PORT: Final = 10650
 
 _SHUTDOWN_SECONDS: Final = 0.5
 _PORTS: Final = 65535
@@ -162,7 +162,10 @@ def listen(address: str) -> socket.socket:
                 logger().debug("no IPv6 here", reason=error.strerror)
         return socket.create_server(("", port))
     except OSError as error:
-        raise ListenError(f"{address}: cannot listen there: {error.strerror}") from None
+        # socket adds the address to the text of errno; a failed look-up has a text of its own
+        known = error.errno or 0
+        why = os.strerror(known) if known > 0 else error.strerror
+        raise ListenError(f"{address}: cannot listen there: {why}") from None
 
 
 async def run_server(app: App, sockets: list[socket.socket], stop: asyncio.Event) -> None:

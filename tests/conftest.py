@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from engine import BUSYBOX, DOCKER, DOCKERD, Engine, engine
+from looking import Run
 from needs import missing, need_root
 
 from exporter.planted import PlantedRoot
@@ -22,21 +22,17 @@ def planted(tmp_path: Path) -> PlantedRoot:
     return PlantedRoot(tmp_path / "docker")
 
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
 @pytest.fixture(scope="session")
 def run() -> Run:
     """Run the program as a user does, and give what it said."""
 
-    def run(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "exporter", *words],
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
-            **more,
         )
 
     return run

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from exporter.model import Reports, Root, RootReport
 from exporter.report import to_json
 from exporter.scan import scan_root
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+"""Runs the program as a user does, and gives what it said."""
 
 
 def look(path: Path, limit: int | None = None) -> Reports:

@@ -10,6 +10,7 @@ import json
 import os
 import stat
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def depth(chain: str, parent: dict[str, str | None]) -> int:
     return 1 if below is None else 1 + depth(below, parent)
 
 
-def least(values: Any) -> int | None:
+def least(values: Iterable[int | None]) -> int | None:
     return min((v for v in values if v is not None), default=None)
 
 

@@ -14,7 +14,7 @@ import pytest
 from engine import BUSYBOX, Engine, tar
 from looking import as_json, image, look_one
 
-from exporter.model import Kind
+from exporter.model import Kind, Resource
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
@@ -47,7 +47,7 @@ def the_file(engine: Engine, name: str) -> os.stat_result:
 
 def tree_of(engine: Engine, tag: str) -> Path:
     """Give the tree of an image's top layer."""
-    layer = image(look_one(engine.root), tag)["tightest"]["layer"]
+    layer: str = image(look_one(engine.root), tag)["tightest"]["layer"]
     return engine.root / "overlay" / layer / "root"
 
 
@@ -95,7 +95,7 @@ def test_a_running_container_and_its_merged_folder_change_no_figure(
     assert during.layers[Kind.CONTAINER] == before.layers[Kind.CONTAINER] + 2
     for figure in ("links_max", "layers_left", "depth_max", "images", "inodes_over"):
         if figure == "layers_left":
-            assert during.layers_left.get("links") == before.layers_left.get("links")
+            assert during.layers_left[Resource.LINKS] == before.layers_left[Resource.LINKS]
         elif figure == "images":
             assert [(i.name, i.tightest) for i in during.images] == [
                 (i.name, i.tightest) for i in before.images
@@ -206,7 +206,7 @@ def test_by_depth_125_layers_fit_and_the_next_is_refused(overlay_engine: Engine)
     assert "max depth exceeded" in said
     assert steps_done(said) == 4
     report = look_one(overlay_engine.root)
-    assert (report.depth_max, report.layers_left.get("depth")) == (125, 0)  # type: ignore[call-overload]
+    assert (report.depth_max, report.layers_left[Resource.DEPTH]) == (125, 0)
     overlay_engine.docker("image", "prune", "-f")
     overlay_engine.docker("rmi", "-f", "deep:1")
 

@@ -18,7 +18,7 @@ from typing import Any
 import oracle
 import pytest
 from disks import mounted
-from looking import as_json, image, look, look_one
+from looking import Run, as_json, image, look, look_one
 from needs import need_root
 
 from exporter.chains import chain_ids
@@ -29,8 +29,8 @@ from exporter.text import one_line
 EXT4 = 65_000
 
 
-def a_file(name: str = "file") -> Callable[[Path], None]:
-    return lambda tree: (tree / name).write_text("x") and None
+def a_file(name: str = "file") -> Callable[[Path], object]:
+    return lambda tree: (tree / name).write_text("x")
 
 
 def reasons(report: RootReport) -> list[tuple[str, Reason]]:
@@ -62,8 +62,10 @@ def test_a_root_that_is_not_there_is_down_with_one_problem(tmp_path: Path) -> No
     assert "No such file" in report.problems[0].what
 
 
-@pytest.mark.parametrize("fill", [lambda p: None, lambda p: (p / "music").mkdir()])
-def test_a_folder_that_is_no_docker_root_is_down(tmp_path: Path, fill: Any) -> None:
+@pytest.mark.parametrize("fill", [lambda p: p, lambda p: (p / "music").touch()])
+def test_a_folder_that_is_no_docker_root_is_down(
+    tmp_path: Path, fill: Callable[[Path], object]
+) -> None:
     fill(tmp_path)
     report = look_one(tmp_path)
     assert not report.up
@@ -297,12 +299,18 @@ def test_a_broken_repositories_json_leaves_images_without_tags(
 
 # Names and trees.
 
-NASTY = [b"not utf-8 \xff\xfe", b"new\nline", b'quo"te\'s\\', b"\x1b[31mred\x1b]0;title\x07", b"-rf"]
+NASTY = [
+    b"not utf-8 \xff\xfe",
+    b"new\nline",
+    b"quo\"te's\\",
+    b"\x1b[31mred\x1b]0;title\x07",
+    b"-rf",
+]
 
 
 @pytest.mark.parametrize("name", NASTY)
 def test_any_name_is_counted_and_shown_harmlessly(
-    planted: PlantedRoot, name: bytes, run: Any
+    planted: PlantedRoot, name: bytes, run: Run
 ) -> None:
     def fill(tree: Path) -> None:
         file = os.path.join(os.fsencode(tree), name)
@@ -320,7 +328,7 @@ def test_any_name_is_counted_and_shown_harmlessly(
 
 
 def test_names_from_json_that_no_encoding_can_carry_are_escaped(
-    healthy: PlantedRoot, run: Any
+    healthy: PlantedRoot, run: Run
 ) -> None:
     raw = json.dumps({"Repositories": {"x": {"x:\ud800\x1b[1m": None}}})
     id = healthy.image(healthy.layer((), a_file()), "other:1")
@@ -512,7 +520,7 @@ def test_a_merged_folder_is_never_entered(healthy: PlantedRoot) -> None:
 
 
 def test_layers_and_files_that_come_and_go_are_life_not_trouble(planted: PlantedRoot) -> None:
-    base = planted.layer((), lambda tree: [a_file(f"f{i}")(tree) for i in range(200)] and None)
+    base = planted.layer((), lambda tree: [a_file(f"f{i}")(tree) for i in range(200)])
     planted.image(base, "base:1")
     stop = threading.Event()
     failed: list[BaseException] = []

@@ -59,7 +59,7 @@ def test_the_table_agrees_with_a_real_filesystem(tmp_path: Path, name: str) -> N
     size, mkfs, limit = DISKS[name]
     need_program(mkfs[0])
     with disk(tmp_path, size, mkfs) as point:
-        assert told(point) == Filesystem(name.split("-")[0], LinksLimit(limit, "table"))
+        assert told(point) == Filesystem(name.partition("-")[0], LinksLimit(limit, "table"))
         made, error = links_made(point)
     if limit > FAR:
         assert (made, error) == (FAR + 1, 0)

@@ -1,0 +1,72 @@
+"""What all commands share: their common flags, and how they say what a user can mend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Final
+
+import click
+
+from exporter.config import Config, load_config
+from exporter.logs import FORMATS, LEVELS
+
+DEFAULT_PORT: Final = 10650
+
+
+class StopError(Exception):
+    """Something a user can mend. The text is one clear sentence."""
+
+
+_COMMON: Final = (
+    click.option(
+        "--config.file",
+        "config_file",
+        type=click.Path(path_type=Path),
+        help="YAML configuration file.",
+    ),
+    click.option(
+        "--log.level",
+        "log_level",
+        type=click.Choice(list(LEVELS)),
+        default="info",
+        show_default=True,
+        help="Least severe events to log.",
+    ),
+    click.option(
+        "--log.format",
+        "log_format",
+        type=click.Choice(list(FORMATS)),
+        default="logfmt",
+        show_default=True,
+        help="Form of the log, on stderr.",
+    ),
+    click.option(
+        "--path.rootfs",
+        "rootfs",
+        type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+        default="/",
+        show_default=True,
+        help="Where the host's / is seen, inside a container.",
+    ),
+)
+
+Command = Callable[..., None]
+
+
+def common(command: Command) -> Command:
+    """Give a command the flags that all commands take."""
+    for option in reversed(_COMMON):
+        command = option(command)
+    return command
+
+
+def version() -> str:
+    """Tell this program's version."""
+    return installed_version("hardlink-exporter")
+
+
+def config_of(path: Path | None) -> Config:
+    """Read the configuration, or take the defaults where no file is named. Raises ConfigError."""
+    return Config() if path is None else load_config(path)

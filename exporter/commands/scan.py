@@ -1,0 +1,105 @@
+"""`scan`: one pass, then exit."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from exporter.catalogue import View
+from exporter.commands.common import StopError, common, config_of, version
+from exporter.config import Config
+from exporter.logs import start_logging
+from exporter.metrics import to_text
+from exporter.model import Reports, Root
+from exporter.report import to_json
+from exporter.roots import roots_of
+from exporter.scan import scan_root
+from exporter.table import print_table
+
+
+@click.command()
+@click.argument("root", nargs=-1)
+@click.option(
+    "--output",
+    "output",
+    type=click.Choice(["table", "json", "metrics"]),
+    help="Form of the answer.  [default: table on a terminal, else json]",
+)
+@click.option(
+    "--output.file",
+    "output_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write instead, all at once (for a textfile collector).",
+)
+@common
+def scan(
+    root: tuple[str, ...],
+    output: str | None,
+    output_file: Path | None,
+    config_file: Path | None,
+    log_level: str,
+    log_format: str,
+    rootfs: Path,
+) -> None:
+    """Look at storage roots once, tell what was found, and exit.
+
+    Exits with 2 when a root gave nothing, after telling what the others gave.
+    """
+    start_logging(log_level, log_format)
+    config = config_of(config_file)
+    roots = roots_of(root or config.roots, rootfs, config.links_limits)
+    if not roots:
+        raise StopError(
+            "no storage root was found on this host; name one, as in: scan /var/lib/docker"
+        )
+    reports = [r for one in roots for r in scan_root(one, rootfs)]
+    form = output or ("table" if output_file is None and sys.stdout.isatty() else "json")
+    if output_file is None and form == "table":
+        print_table(reports, config.thresholds, Console())
+    else:
+        _write(_rendered(reports, config, form), output_file)
+    _refuse_empty(roots, reports)
+
+
+def _rendered(reports: Reports, config: Config, form: str) -> str:
+    if form == "json":
+        return to_json(reports)
+    if form == "metrics":
+        return to_text(View(reports, version(), config.metrics.images))
+    console = Console(width=160, color_system=None)
+    with console.capture() as captured:
+        print_table(reports, config.thresholds, console)
+    return captured.get()
+
+
+def _write(text: str, path: Path | None) -> None:
+    """Write to stdout, or to a file that appears whole or not at all."""
+    if path is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    try:
+        fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with open(fd, "w", encoding="utf-8") as file:
+                file.write(text)
+                os.fchmod(file.fileno(), 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise StopError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _refuse_empty(roots: tuple[Root, ...], reports: Reports) -> None:
+    up = {report.root for report in reports if report.up}
+    for root in roots:
+        if root.path not in up:
+            why = next(p.what for r in reports if r.root == root.path for p in r.problems)
+            raise StopError(f"{root.path}: {why}")

@@ -1,0 +1,200 @@
+"""The command line: what a user types, what comes back, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from looking import Run
+
+from exporter.planted import PlantedRoot
+
+
+@pytest.fixture
+def root(planted: PlantedRoot) -> PlantedRoot:
+    """Give a root with one image."""
+    planted.image(planted.layer((), lambda t: (t / "file").touch()), "one:1")
+    return planted
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_scan_prints_json_when_piped_and_a_table_on_a_terminal(root: PlantedRoot, run: Run) -> None:
+    piped = run("scan", str(root.path))
+    assert (piped.returncode, json.loads(piped.stdout)["version"]) == (0, 1)
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "exporter", "scan", str(root.path)]
+    done = subprocess.run(words, stdout=theirs, check=False)
+    os.close(theirs)
+    said = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert "one:1" in said
+    assert "layers left: links 64999" in said
+
+
+def test_the_json_has_every_key_of_the_contract(root: PlantedRoot, run: Run) -> None:
+    (one,) = json.loads(run("scan", str(root.path)).stdout)["roots"]
+    assert set(one) >= {
+        *("root", "driver", "up", "fstype", "links_limit", "limit_source", "links_max", "layers"),
+        *("depth_max", "depth_limit", "layers_left", "runs_out_first", "tightest", "images"),
+        *("problems", "scan"),
+    }
+    assert set(one["layers_left"]) == {"links", "inodes", "depth"}
+    assert set(one["tightest"]) == {"layer", "images", "inode", "links", "names", "path"}
+    assert set(one["images"][0]) == {
+        *("name", "names", "id", "depth", "layers_left", "chain_layers_left", "tightest"),
+    }
+    assert set(one["scan"]) == {"complete", "coverage", "seconds", "entries", "finished"}
+    assert one["runs_out_first"] == "depth"
+    assert one["tightest"]["images"] == ["one:1"]
+
+
+def test_scan_tells_what_it_has_before_it_exits_2_for_a_root_that_gave_nothing(
+    root: PlantedRoot, tmp_path: Path, run: Run
+) -> None:
+    done = run("scan", str(root.path), str(tmp_path / "gone"))
+    assert done.returncode == 2
+    assert [r["up"] for r in json.loads(done.stdout)["roots"]] == [True, False]
+    assert done.stderr == (
+        f"hardlink-exporter: {tmp_path}/gone: the root cannot be read: No such file or directory\n"
+    )
+
+
+def test_scan_without_any_root_on_the_host_says_so(tmp_path: Path, run: Run) -> None:
+    done = run("scan", f"--path.rootfs={tmp_path}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no storage root was found on this host" in done.stderr
+
+
+def test_scan_finds_the_root_that_daemon_json_names_below_another_slash(
+    root: PlantedRoot, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "etc/docker").mkdir(parents=True)
+    write(tmp_path / "etc/docker/daemon.json", '{"data-root": "/docker"}')
+    (one,) = json.loads(run("scan", f"--path.rootfs={tmp_path}").stdout)["roots"]
+    assert (one["root"], one["up"]) == ("/docker", True)
+    named = json.loads(run("scan", f"--path.rootfs={tmp_path}", "/docker").stdout)["roots"][0]
+    assert named["root"] == "/docker"
+
+
+def test_the_output_file_is_written_whole_and_readable(
+    root: PlantedRoot, tmp_path: Path, run: Run
+) -> None:
+    file = tmp_path / "out" / "hardlink.prom"
+    file.parent.mkdir()
+    done = run("scan", "--output=metrics", f"--output.file={file}", str(root.path))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert 'hardlink_layers_left{driver="overlay",resource="links"' in file.read_text()
+    assert "process_" not in file.read_text()
+    assert "python_info" not in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert os.listdir(file.parent) == ["hardlink.prom"]
+
+
+def test_an_output_file_that_cannot_be_written_is_one_sentence(
+    root: PlantedRoot, tmp_path: Path, run: Run
+) -> None:
+    done = run("scan", f"--output.file={tmp_path}/no/such", str(root.path))
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"hardlink-exporter: {tmp_path}/no/such: cannot be written: No such file or directory\n"
+    )
+
+
+def test_a_configured_limit_counts_and_one_below_todays_links_is_0_with_a_problem(
+    root: PlantedRoot, tmp_path: Path, run: Run
+) -> None:
+    def fill(tree: Path) -> None:
+        (tree / "f").touch()
+        os.link(tree / "f", tree / "g")
+
+    root.image(root.layer((), fill), "two:1")
+    file = write(tmp_path / "c.yml", f"links_limits: {{{root.path}: 1}}\n")
+    (one,) = json.loads(run("scan", f"--config.file={file}", str(root.path)).stdout)["roots"]
+    assert (one["links_limit"], one["limit_source"], one["layers_left"]["links"]) == (
+        1,
+        "config",
+        0,
+    )
+    assert [p["reason"] for p in one["problems"]] == ["limit_exceeded"]
+
+
+def test_a_wrong_configuration_is_one_sentence_with_its_place_and_exit_2(
+    tmp_path: Path, run: Run
+) -> None:
+    file = write(tmp_path / "c.yml", "metrics:\n  images: many\n")
+    for command in ("scan", "serve"):
+        done = run(command, f"--config.file={file}")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            f"hardlink-exporter: {file}:2:3: metrics.images:"
+            " it should be a valid integer, not 'many'\n"
+        )
+
+
+def test_config_check_says_what_is_in_force_and_exits(
+    root: PlantedRoot, tmp_path: Path, run: Run
+) -> None:
+    file = write(tmp_path / "c.yml", f"roots: [{root.path}]\nmetrics: {{images: 3}}\n")
+    done = run("serve", "--config.check", f"--config.file={file}")
+    assert done.returncode == 0
+    assert done.stdout == (
+        "# configuration in force\n"
+        f"roots:\n- {root.path}\n"
+        "links_limits: {}\n"
+        "scan:\n  interval: 30.0\n"
+        "metrics:\n  images: 3\n"
+        "thresholds:\n  warning: 20\n  critical: 5\n"
+        "# listen addresses: :10650\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["scan", "--no.such.flag"],
+        ["nonsense"],
+        ["scan", "--output", "xml"],
+        ["serve", "--web.telemetry-path=metrics"],
+        ["serve", "--web.listen-address=nowhere"],
+        ["serve", "--web.listen-address=127.0.0.1:99999"],
+        ["serve", "--config.file=/no/such/file"],
+        ["scan", "--log.level=loud"],
+        ["scan", "--path.rootfs=/no/such/folder"],
+    ],
+)
+def test_wrong_usage_is_told_in_a_few_words_and_exits_2(words: list[str], run: Run) -> None:
+    done = run(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    assert done.stderr
+
+
+def test_a_web_configuration_is_refused_while_it_is_not_supported(tmp_path: Path, run: Run) -> None:
+    file = write(tmp_path / "web.yml", "tls_server_config: {}\n")
+    done = run("serve", f"--web.config.file={file}")
+    assert (done.returncode, "not supported by this version" in done.stderr) == (2, True)
+
+
+def test_help_and_version_are_everywhere(run: Run) -> None:
+    assert run("--version").stdout.startswith("hardlink-exporter, version ")
+    for words in ([], ["serve"], ["scan"], ["demo"]):
+        for flag in ("-h", "--help"):
+            done = run(*words, flag)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert "--help" in done.stdout
+
+
+def test_a_reader_that_has_enough_causes_no_traceback(root: PlantedRoot) -> None:
+    command = f"{sys.executable} -m exporter scan --output json {root.path} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
