@@ -49,7 +49,7 @@ def main() -> NoReturn:
     except BrokenPipeError:  # whoever read our output has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = WRONG
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001  (the one border where a bug is told, not raised)
         click.echo(
             f"hardlink-exporter: unexpected error: {type(error).__name__}: {error}", err=True
         )

@@ -14,6 +14,7 @@ from typing import Final
 from exporter.chains import depths, standing_on
 from exporter.headroom import least, left_by_depth, left_by_inodes
 from exporter.model import (
+    DEPTH_LIMIT,
     Folder,
     ImageFigures,
     ImageRecord,
@@ -91,7 +92,7 @@ def findings(
     depth_max = max(depth.values(), default=0)
     tight = min(
         ((f.tightest, chain) for chain, f in figures.items() if f.tightest is not None),
-        key=lambda pair: (pair[0].left, -pair[0].links, -pair[0].names, pair[1]),
+        key=lambda pair: _tightness(*pair, depth),
         default=None,
     )
     images = [_image(image, whole, terms) for image in lineage.images]
@@ -160,6 +161,11 @@ def _image(
         ),
         tightest=top.tightest if top else None,
     )
+
+
+def _tightness(tight: Tightest, chain: str, depth: Mapping[str, int]) -> tuple[int | str, ...]:
+    """Order layers, tightest first; among equals the lowest, on which the most images stand."""
+    return tight.left, -tight.links, -tight.names, depth.get(chain, DEPTH_LIMIT), chain
 
 
 def _order(image: ImageFigures) -> tuple[float, float, float, str]:

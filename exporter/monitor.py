@@ -64,7 +64,7 @@ class _RootLoop:
         root = self.root
         try:
             return self._look(root)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  (the one border where a bug is told, not raised)
             logger().exception("looking at a root failed", root=root.path)
             what = f"unexpected error: {type(error).__name__}: {error}"
             facts = ScanFacts(False, 0.0, 0.0, 0, time.time())
