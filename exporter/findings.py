@@ -92,7 +92,7 @@ def findings(
     depth_max = max(depth.values(), default=0)
     tight = min(
         ((f.tightest, chain) for chain, f in figures.items() if f.tightest is not None),
-        key=lambda pair: _tightness(*pair, depth),
+        key=lambda pair: _tightness(pair[0], pair[1], depth),
         default=None,
     )
     images = [_image(image, whole, terms) for image in lineage.images]
