@@ -142,7 +142,7 @@ class _Pass:
                 self.counter.driver, self.counter.home, self.counter.where
             )
             self.problems = [*self.lineage.problems, *problems]
-            present = {folder.id for folder in self.folders}
+            present = {folder.id for folder in self.folders if folder.trees}
             missing = any(r.cache_id not in present for r in self.lineage.layers.values())
             if not self.lineage.problems and not missing:
                 break
