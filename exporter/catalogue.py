@@ -7,27 +7,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from exporter.model import DEPTH_LIMIT, ImageFigures, Kind, Reason, Reports, Resource, RootReport
+from exporter.model import (
+    DEPTH_LIMIT,
+    FullPass,
+    ImageFigures,
+    Kind,
+    Reason,
+    Resource,
+    RootReport,
+)
+from exporter.view import Loaded, View
 
 PREFIX: Final = "hardlink_"
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """How the newest reading of the configuration went; `at` is the newest success's unix time."""
-
-    successful: bool
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What is exported: the newest reports, and what the program knows of itself."""
-
-    reports: Reports
-    version: str
-    images: int
-    loaded: Loaded | None = None
 
 
 Sample = tuple[tuple[str, ...], float]
@@ -83,6 +74,10 @@ def _one(read: Callable[[RootReport], float | None]) -> Callable[[View], Iterato
             yield (), value
 
     return _driven(samples)
+
+
+def _full(read: Callable[[FullPass], float]) -> Callable[[View], Iterator[Sample]]:
+    return _one(lambda report: read(report.scan.full) if report.scan.full else None)
 
 
 def _problems(view: View) -> Iterator[Sample]:
@@ -206,25 +201,25 @@ CATALOGUE: Final = (
         "scan_timestamp_seconds",
         "When the figures were last known to be current.",
         DRIVER,
-        _one(lambda r: r.scan.finished),
+        _one(lambda r: r.scan.looked),
     ),
     Gauge(
         "full_scan_timestamp_seconds",
         "When the newest full pass over the root ended.",
         DRIVER,
-        _one(lambda r: r.scan.finished),
+        _full(lambda full: full.finished),
     ),
     Gauge(
         "scan_duration_seconds",
         "How long the newest full pass took.",
         DRIVER,
-        _one(lambda r: r.scan.seconds),
+        _full(lambda full: full.seconds),
     ),
     Gauge(
         "scan_entries",
         "Directory entries that the newest full pass met.",
         DRIVER,
-        _one(lambda r: r.scan.entries),
+        _full(lambda full: full.entries),
     ),
     Gauge(
         "scan_coverage_ratio",

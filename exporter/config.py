@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from exporter.text import normal_path, one_line
+
 
 class ConfigError(Exception):
     """The configuration cannot be used. The text is one sentence with the place in the file."""
@@ -17,10 +19,18 @@ class ConfigError(Exception):
 def _absolute(path: str) -> str:
     if not path.startswith("/") or not path.isprintable():
         raise ValueError("it should be an absolute path")
-    return path.rstrip("/") or "/"
+    return path
 
 
-AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+def _by_root(limits: dict[str, int]) -> dict[str, int]:
+    normal = {normal_path(path): limit for path, limit in limits.items()}
+    if len(normal) < len(limits):
+        raise ValueError("it should name each root once")
+    return normal
+
+
+AbsoluteText = Annotated[str, AfterValidator(_absolute)]
+AbsolutePath = Annotated[AbsoluteText, AfterValidator(normal_path)]
 Whole = Annotated[int, Field(ge=0, le=2**53)]
 Links = Annotated[int, Field(ge=1, le=2**63)]
 
@@ -56,13 +66,19 @@ class Config(_Section):
     """
 
     roots: tuple[AbsolutePath, ...] = ()
-    links_limits: dict[AbsolutePath, Links] = Field(default_factory=dict)
+    links_limits: Annotated[dict[AbsoluteText, Links], AfterValidator(_by_root)] = Field(
+        default_factory=dict
+    )
     scan: Scan = Scan()
     metrics: Metrics = Metrics()
     thresholds: Thresholds = Thresholds()
 
 
 _MOST_BYTES: Final = 1 << 20
+
+_BAD_VALUES: Final = (TypeError, LookupError, AttributeError)
+
+_SHOWN: Final = 100  # characters of a key or value that are told
 
 _WORDS: Final = {
     "extra_forbidden": "this key is not known",
@@ -95,6 +111,8 @@ def parse_config(raw: bytes, name: str) -> Config:
         raise ConfigError(f"{place}: is not YAML: {error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{name}: is not YAML: {str(error).splitlines()[0]}") from None
+    except _BAD_VALUES:  # what PyYAML raises for `!!int ''` and the like
+        raise ConfigError(f"{name}: holds a value that is not what its tag says") from None
     if document is None:
         return Config()
     try:
@@ -102,10 +120,14 @@ def parse_config(raw: bytes, name: str) -> Config:
         return Config.model_validate(_tupled(document))
     except ValidationError as error:
         first = error.errors()[0]
-        keys = ".".join(str(part) for part in first["loc"] if part != "[key]")
+        keys = ".".join(one_line(str(part), _SHOWN) for part in first["loc"] if part != "[key]")
         what = _WORDS.get(first["type"]) or _sentence(first["msg"])
         value = first["input"]
-        given = f", not {value!r}" if isinstance(value, str | int | float | bool) else ""
+        given = (
+            f", not {one_line(repr(value), _SHOWN)}"
+            if isinstance(value, str | int | float | bool)
+            else ""
+        )
         if first["type"] == "extra_forbidden":
             given = ""
         place = _place(name, _mark(tree, first["loc"]))
@@ -150,7 +172,9 @@ def _refuse_repeated_keys(tree: yaml.Node | None, name: str) -> None:
             if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
                 raise ConfigError(f"{_place(name, key.start_mark)}: a key should be plain text")
             if key.value in seen:
-                raise ConfigError(f"{_place(name, key.start_mark)}: {key.value}: is there twice")
+                raise ConfigError(
+                    f"{_place(name, key.start_mark)}: {one_line(key.value, _SHOWN)}: is there twice"
+                )
             seen.add(key.value)
 
 

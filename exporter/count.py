@@ -1,42 +1,58 @@
-"""Counting one folder of a driver: its trees are walked, and one of them gives its headroom."""
+"""Counting one folder of a driver: each of its trees is walked."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+import stat
+from collections.abc import Container
+from dataclasses import dataclass
 
 from exporter.drivers import Driver
-from exporter.findings import LayerFigures
-from exporter.headroom import tightest
-from exporter.ledger import Ledger
 from exporter.limits import Filesystem
-from exporter.model import Folder, Problem, Reason, Tightest
+from exporter.model import Folder, Problem, Reason
 from exporter.text import shown_name
-from exporter.tree import Tree
-from exporter.walk import INODE_BITS, OPEN_DIR, Ground, walk
+from exporter.tree import INODE_BITS, Tree
+from exporter.walk import OPEN_DIR, Ground, walk
 
 
-@dataclass(slots=True)
-class FolderCounter:
-    """Counts folders of the driver's home whose open descriptor is `home`, into one ledger.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What counting one folder gave.
 
-    `where` is the home's path on the host, for problems.
+    `tree` is the one that child layers are stacked on, if any; `links` the link counts, by
+    inode, of the regular files that were not known before. `changed`: not all of it was
+    seen, because it vanished or moved meanwhile.
+    """
+
+    folder: Folder
+    tree: Tree | None
+    links: dict[int, int]
+    entries: int
+    changed: bool
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A driver's open folder, with what is known of the ground it stands on.
+
+    `fd` is its descriptor; `where` its path on the host, for problems.
     """
 
     driver: Driver
-    home: int
+    fd: int
     where: str
     filesystem: Filesystem
     ground: Ground
-    ledger: Ledger = field(default_factory=Ledger)
 
-    def count(self, folder: Folder) -> LayerFigures:
-        """Walk a folder's trees; the one that children are stacked on gives its headroom."""
-        figures = LayerFigures(folder)
+    def count(self, folder: Folder, known: Container[int]) -> Counted:
+        """Walk a folder's trees. The links of `known` inodes are not asked for."""
+        links: dict[int, int] = {}
+        stacked: Tree | None = None
         entries, changed, problems = 0, False, list[Problem]()
         for name in folder.trees:
             try:
-                tree = self._walk(folder.id, name)
+                tree = self.walk(folder.id, name, links, known)
             except FileNotFoundError:
                 changed = True
                 continue
@@ -49,44 +65,29 @@ class FolderCounter:
             changed |= tree.changed
             problems += tree.problems
             if name == folder.stacked:
-                figures = self._headroom(folder, tree)
-        return replace(figures, entries=entries, changed=changed, problems=tuple(problems))
+                stacked = tree
+        return Counted(folder, stacked, links, entries, changed, tuple(problems))
 
-    def _walk(self, id: str, name: str) -> Tree:
-        layer = os.open(id, OPEN_DIR, dir_fd=self.home)
+    def walk(self, id: str, name: str, links: dict[int, int], known: Container[int]) -> Tree:
+        """Walk one tree of a folder. Raises OSError if it cannot be entered."""
+        layer = os.open(id, OPEN_DIR, dir_fd=self.fd)
         try:
             top = os.open(name, OPEN_DIR, dir_fd=layer)
         finally:
             os.close(layer)
         try:
             place = f"{self.where}/{shown_name(id)}/{name}"
-            return walk(top, place, self.ground, self.ledger.links)
+            return walk(top, place, self.ground, links, known)
         finally:
             os.close(top)
 
-    def _headroom(self, folder: Folder, tree: Tree) -> LayerFigures:
-        """What this tree allows and costs when a layer is stacked on it."""
-        limit = self.filesystem.limit.value
-        tight = None
-        if self.driver.shares_links and limit is not None:
-            tight = tightest(tree.names, self.ledger.links, limit)
-        cost = None
-        if self.driver.costs_a_tree:
-            cost = tree.made_anew
-            if self.filesystem.link_costs_inode:
-                cost += tree.regular
-        return LayerFigures(
-            folder,
-            has_files=self.driver.shares_links and bool(tree.names),
-            tightest=Tightest(
-                tight.left,
-                folder.id,
-                tight.inode & ((1 << INODE_BITS) - 1),
-                tight.links,
-                tight.names,
-                tree.path_of(tight.inode),
-            )
-            if tight
-            else None,
-            cost=cost,
-        )
+    def links_of(self, inode: int, path: bytes) -> int | None:
+        """Ask for an inode's links by a path below this folder; None if it is not there."""
+        try:
+            status = os.stat(path, dir_fd=self.fd, follow_symlinks=False)
+        except (OSError, ValueError):  # gone, or too long for one call
+            return None
+        key = status.st_ino
+        if not self.ground.inode_in_entry:
+            key |= status.st_dev << INODE_BITS
+        return status.st_nlink if key == inode and stat.S_ISREG(status.st_mode) else None

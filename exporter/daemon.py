@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from exporter.catalogue import Loaded, View
 from exporter.config import Config, ConfigError
 from exporter.logs import logger
 from exporter.monitor import Monitor
 from exporter.roots import roots_of
 from exporter.scan import scan_root
+from exporter.view import Loaded, View
 from exporter.web import App, Status, run_server
 
 

@@ -7,12 +7,12 @@ least over all its image layers.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from exporter.chains import depths, standing_on
-from exporter.headroom import least, left_by_depth, left_by_inodes
+from exporter.headroom import Tight, least, left_by_depth, left_by_inodes
 from exporter.model import (
     DEPTH_LIMIT,
     Folder,
@@ -27,6 +27,7 @@ from exporter.model import (
     Resource,
     Tightest,
 )
+from exporter.tree import INODE_BITS
 
 MOST_PROBLEMS: Final = 200
 """Problems of one reason that are told one by one; a hostile image could make millions."""
@@ -36,16 +37,14 @@ MOST_PROBLEMS: Final = 200
 class LayerFigures:
     """What counting one folder gave.
 
-    `tightest` is that of its stacked tree, None where it has none or the limit is not known;
-    `cost` the inodes that one more layer on it takes. `changed`: not all of it was seen,
+    `tight` is of its stacked tree, None where it has none or the limit is not known; `cost` the inodes that one more layer on it takes. `changed`: not all of it was seen,
     because it vanished or moved while we looked.
     """
 
     folder: Folder
     has_files: bool = False
-    tightest: Tightest | None = None
+    tight: Tight | None = None
     cost: int | None = None
-    entries: int = 0
     changed: bool = False
     problems: tuple[Problem, ...] = ()
 
@@ -54,6 +53,10 @@ class LayerFigures:
         """Whether these figures are those of the whole layer."""
         return not self.changed and not self.problems
 
+    def with_tight(self, tight: Tight | None) -> LayerFigures:
+        """Give the same figures with this tightest inode."""
+        return replace(self, tight=tight)
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -61,6 +64,24 @@ class Terms:
 
     can_run_out: frozenset[Resource]
     inodes_free: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What figures are told with.
+
+    `home` is the driver's path on the host, for problems; `path_of` gives the smallest name
+    of an inode in the layer of a folder.
+    """
+
+    home: str
+    path_of: Callable[[str, int], str]
+
+    def tightest(self, folder: str, tight: Tight) -> Tightest:
+        """Name a layer's tightest inode."""
+        inode = tight.inode & ((1 << INODE_BITS) - 1)
+        path = self.path_of(folder, tight.inode)
+        return Tightest(tight.left, folder, inode, tight.links, tight.names, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,29 +103,29 @@ def findings(
     kinds: Mapping[str, Kind],
     counted: Mapping[str, LayerFigures],
     terms: Terms,
-    home: str,
+    words: Words,
 ) -> Findings:
-    """Put together what is known. `kinds` and `counted` are by folder; `home` is for problems."""
+    """Put together what is known. `kinds` and `counted` are by folder."""
     depth = depths(lineage.layers)
     present = [r for r in lineage.layers.values() if r.cache_id in kinds]
     figures = {r.chain: counted[r.cache_id] for r in present if r.cache_id in counted}
     whole = {chain: f for chain, f in figures.items() if f.whole}
     depth_max = max(depth.values(), default=0)
     tight = min(
-        ((f.tightest, chain) for chain, f in figures.items() if f.tightest is not None),
+        ((f.tight, chain) for chain, f in figures.items() if f.tight is not None),
         key=lambda pair: _tightness(pair[0], pair[1], depth),
         default=None,
     )
-    images = [_image(image, whole, terms) for image in lineage.images]
+    images = [_image(image, whole, terms, words) for image in lineage.images]
     return Findings(
         layers=_count(kinds.values()),
         depth_max=depth_max,
         layers_left=least([_left(f, terms) for f in figures.values()] + [_by_depth(depth_max)]),
-        tightest=tight[0] if tight else None,
+        tightest=words.tightest(lineage.layers[tight[1]].cache_id, tight[0]) if tight else None,
         tightest_images=_names(standing_on(lineage.images, tight[1])) if tight else (),
         images=tuple(sorted(images, key=_order)),
         coverage=len(whole) / len(present) if present else 1.0,
-        problems=tuple(_layer_problems(lineage.layers.values(), kinds, figures, home)),
+        problems=tuple(_layer_problems(lineage.layers.values(), kinds, figures, words.home)),
     )
 
 
@@ -128,7 +149,7 @@ def _left(figures: LayerFigures, terms: Terms) -> LayersLeft:
     """Layers left of one layer, but for depth."""
     left: dict[Resource, int | None] = {}
     if figures.has_files and Resource.LINKS in terms.can_run_out:
-        left[Resource.LINKS] = figures.tightest.left if figures.tightest else None
+        left[Resource.LINKS] = figures.tight.left if figures.tight else None
     if figures.cost is not None and Resource.INODES in terms.can_run_out:
         left[Resource.INODES] = left_by_inodes(terms.inodes_free, figures.cost)
     return left
@@ -142,6 +163,7 @@ def _image(
     image: ImageRecord,
     whole: Mapping[str, LayerFigures],
     terms: Terms,
+    words: Words,
 ) -> ImageFigures:
     deep = len(image.chains)
     by_depth = _by_depth(deep)
@@ -159,11 +181,11 @@ def _image(
         chain_layers_left=(
             least([by_depth, *(_left(f, terms) for f in covered)]) if len(covered) == deep else None
         ),
-        tightest=top.tightest if top else None,
+        tightest=words.tightest(top.folder.id, top.tight) if top and top.tight else None,
     )
 
 
-def _tightness(tight: Tightest, chain: str, depth: Mapping[str, int]) -> tuple[int | str, ...]:
+def _tightness(tight: Tight, chain: str, depth: Mapping[str, int]) -> tuple[int | str, ...]:
     """Order layers, tightest first; among equals the lowest, on which the most images stand."""
     return tight.left, -tight.links, -tight.names, depth.get(chain, DEPTH_LIMIT), chain
 

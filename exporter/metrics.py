@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from exporter.catalogue import CATALOGUE, PREFIX, View
+from exporter.catalogue import CATALOGUE, PREFIX
+from exporter.view import View
 
 
 class ViewCollector(Collector):

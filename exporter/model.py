@@ -173,14 +173,26 @@ class ImageFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class ScanFacts:
-    """How the figures came about. Times are unix seconds, `seconds` a duration."""
+class FullPass:
+    """One pass over a whole root: how long it took, what it met, and the unix time of its end."""
 
-    complete: bool
-    coverage: float
     seconds: float
     entries: int
     finished: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScanFacts:
+    """How the figures came about.
+
+    `looked` is the unix time when they were last known to be current; `full` the newest full
+    pass, None before its end.
+    """
+
+    complete: bool
+    coverage: float
+    looked: float
+    full: FullPass | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class _RootLoop:
         except Exception as error:  # noqa: BLE001  (the one border where a bug is told, not raised)
             logger().exception("looking at a root failed", root=root.path)
             what = f"unexpected error: {type(error).__name__}: {error}"
-            facts = ScanFacts(False, 0.0, 0.0, 0, time.time())
+            facts = ScanFacts(False, 0.0, time.time())
             return (
                 RootReport(root.path, facts, problems=(Problem(root.path, what, Reason.ROOT),)),
             )
@@ -83,8 +83,7 @@ class _RootLoop:
                 "pass done",
                 root=report.root,
                 driver=report.driver,
-                seconds=round(report.scan.seconds, 3),
-                entries=report.scan.entries,
+                coverage=report.scan.coverage,
             )
 
 
@@ -139,6 +138,8 @@ class Monitor:
                 roots = self._find()
             except RootsError as error:
                 logger().error(str(error))
+            except Exception:  # noqa: BLE001  (a bug here must not end the search for ever)
+                logger().exception("looking for roots failed")
             else:
                 self._apply(roots)
             self._wake.wait(self._interval)

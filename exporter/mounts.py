@@ -40,15 +40,15 @@ class Mount:
 def parse_mountinfo(raw: bytes) -> tuple[Mount, ...]:
     """Understand the text of mountinfo; a line of another form is passed over."""
     mounts = []
-    for line in raw.splitlines():
+    for line in raw.split(b"\n"):  # a mount point may hold any other byte
         left, _, right = line.partition(b" - ")
         fields, kind = left.split(b" "), right.split(b" ")
-        if len(fields) <= _POINT or len(kind) <= _OPTIONS:
+        if len(fields) <= _POINT or len(kind) <= _OPTIONS or not fields[0].isdigit():
             continue
         mounts.append(
             Mount(
                 id=int(fields[0]),
-                device=fields[2].decode(),
+                device=fields[2].decode("ascii", "replace"),
                 point=_unescape(fields[_POINT]),
                 fstype=kind[0].decode("ascii", "replace"),
                 options=tuple(_unescape(o) for o in kind[_OPTIONS].split(b",")),
@@ -63,8 +63,11 @@ def read_mounts(proc: Path = PROC) -> tuple[Mount, ...]:
 
 
 def mount_of(fd: int, mounts: Iterable[Mount], proc: Path = PROC) -> Mount | None:
-    """Find the mount that an open file stands on."""
-    text = (proc / "fdinfo" / str(fd)).read_text()
+    """Find the mount that an open file stands on; None where the kernel does not tell."""
+    try:
+        text = (proc / "fdinfo" / str(fd)).read_text()
+    except OSError:
+        return None
     found = re.search(r"^mnt_id:\s*(\d+)$", text, re.MULTILINE)
     if found is None:
         return None

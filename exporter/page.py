@@ -83,12 +83,14 @@ def _figures(report: RootReport, thresholds: Thresholds) -> Iterator[str]:
     limit = "unlimited" if not report.limit.bounded else report.limit.value or "unknown"
     left = ", ".join(f"{r} {_number(n)}" for r, n in report.layers_left.items())
     kinds = ", ".join(f"{n} {kind}" for kind, n in report.layers.items() if n)
-    looked = datetime.fromtimestamp(report.scan.finished, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    full = report.scan.full
+    passed = f"full pass {full.seconds:.2f} s, {full.entries} entries" if full else "first pass"
+    looked = datetime.fromtimestamp(report.scan.looked, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     yield (
         f"<p>Layers left: {left}. Links limit {limit} ({_text(report.fstype or '')},"
         f" {report.limit.source}); most links of a file {_number(report.links_max)}."
         f" Layers: {kinds or 'none'}; deepest {report.depth_max}."
-        f" Looked at {looked} ({report.scan.seconds:.2f} s, {report.scan.entries} entries,"
+        f" Looked at {looked} ({passed},"
         f" coverage {report.scan.coverage:.0%}).</p>"
     )
     if report.tightest is not None:

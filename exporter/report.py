@@ -27,7 +27,7 @@ def to_json(reports: Reports) -> str:
 
 
 def _root(report: RootReport) -> Json:
-    first = report.runs_out_first
+    first, full = report.runs_out_first, report.scan.full
     tightest = _tightest(report.tightest)
     if tightest is not None:
         tightest |= {"images": list(report.tightest_images)}
@@ -53,9 +53,10 @@ def _root(report: RootReport) -> Json:
         "scan": {
             "complete": report.scan.complete,
             "coverage": report.scan.coverage,
-            "seconds": report.scan.seconds,
-            "entries": report.scan.entries,
-            "finished": report.scan.finished,
+            "seconds": full.seconds if full else None,
+            "entries": full.entries if full else None,
+            "finished": full.finished if full else None,
+            "looked": report.scan.looked,
         },
     }
 

@@ -16,12 +16,12 @@ from typing import Final
 
 from exporter.drivers import DRIVERS
 from exporter.model import Root
-from exporter.text import path_text
+from exporter.text import normal_path, path_text
 
 DAEMON_JSON: Final = "/etc/docker/daemon.json"
 DEFAULT_ROOT: Final = "/var/lib/docker"
 
-_REMAPPED: Final = re.compile(r"\d+\.\d+")
+_REMAPPED: Final = re.compile(r"[0-9]+\.[0-9]+")
 _MOST_SYMLINKS: Final = 40
 
 
@@ -76,7 +76,7 @@ def named_roots(
     """Make roots of paths that somebody named; the same folder named twice is one root."""
     roots: dict[str, Root] = {}
     for given in paths:
-        path = os.path.normpath(os.path.abspath(given))
+        path = normal_path(os.path.abspath(given))
         shown = path_text(path)
         roots[shown] = Root(shown, seen_path(path, rootfs), False, links_limits.get(shown))
     return tuple(roots.values())
@@ -94,7 +94,7 @@ def discovered_roots(rootfs: Path, links_limits: Mapping[str, int]) -> tuple[Roo
         names = sorted(n for n in os.listdir(seen) if _REMAPPED.fullmatch(n))
     except OSError:
         names = []
-    places += [(f"{path}/{n}", seen / n) for n in names if _is_store(seen / n)]
+    places += [(normal_path(f"{path}/{n}"), seen / n) for n in names if _is_store(seen / n)]
     return tuple(Root(p, s, True, links_limits.get(p)) for p, s in places)
 
 
@@ -109,13 +109,13 @@ def _data_root(daemon_json: Path) -> str | None:
         return None
     except OSError as error:
         raise RootsError(f"{DAEMON_JSON}: {error.strerror}; name the roots instead") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RootsError(f"{DAEMON_JSON}: is not JSON; name the roots instead") from None
     if not isinstance(document, dict):
         raise RootsError(f"{DAEMON_JSON}: is not an object; name the roots instead")
-    path = document.get("data-root", document.get("graph"))
+    path = document.get("data-root") or document.get("graph")
     if path is None:
         return None
     if not isinstance(path, str) or not path.startswith("/") or not path.isprintable():
         raise RootsError(f"{DAEMON_JSON}: data-root is not an absolute path")
-    return os.path.normpath(path)
+    return normal_path(path)

@@ -1,4 +1,4 @@
-"""One pass over one root: from folders to frozen reports.
+"""One look at one root: from folders to frozen reports.
 
 A folder `overlay/` says that the driver is overlay. The driver tells what lies in each of
 its folders; layerdb tells which of them are image layers, and who stands on whom. Each tree
@@ -12,22 +12,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Final
 
 from exporter import findings as thinking
-from exporter.count import FolderCounter
-from exporter.drivers import DRIVERS, Driver, folders
-from exporter.findings import LayerFigures
-from exporter.images import read_lineage
-from exporter.kinds import References, kind_of
+from exporter.count import Home
+from exporter.drivers import DRIVERS, Driver
+from exporter.kin import inodes_over
 from exporter.limits import filesystem_of
+from exporter.live import Live
 from exporter.model import (
-    Folder,
-    Kind,
-    Lineage,
+    FullPass,
     Problem,
     Reason,
     Reports,
@@ -39,31 +37,53 @@ from exporter.model import (
 from exporter.mounts import covered_below, read_mounts
 from exporter.walk import Ground
 
-ATTEMPTS: Final = 3
-"""How often what changes under our eyes is looked at before that is a problem."""
-
-SETTLE_SECONDS: Final = 0.05
-"""Pause before the engine's records are read again: longer than the steps of one removal."""
-
 Now = Callable[[], float]
+Publish = Callable[[Reports], None]
 
 
 def scan_root(root: Root, rootfs: Path = Path("/"), now: Now = time.time) -> Reports:
-    """Look at one root: a report for each driver in it, or a single one that says why not.
+    """Look at one root once: a report for each driver in it, or a single one that says why not.
 
     `rootfs` is where this process sees the host's `/`; `now` gives the unix time.
     """
-    try:
-        with os.scandir(root.seen) as entries:
-            names = {e.name for e in entries if e.is_dir()}
-    except OSError as error:
-        return (_down(root, f"the root cannot be read: {error.strerror}", now),)
-    found = [driver for driver in DRIVERS if _is_of(driver, names)]
-    if not found:
-        what = "the root is empty" if not names else "the root is not a Docker storage root"
-        known = ", ".join(f"{driver.name}/" for driver in DRIVERS)
-        return (_down(root, f"{what}: it has none of {known}", now),)
-    return tuple(_scan_driver(root, driver, rootfs, now) for driver in found)
+    return LiveRoot(root, rootfs, now).look(lambda _: None)
+
+
+@dataclass(slots=True)
+class LiveRoot:
+    """One root, looked at again and again: what is known of it is kept between looks."""
+
+    root: Root
+    rootfs: Path = Path("/")
+    now: Now = time.time
+    drivers: dict[str, LiveDriver] = field(default_factory=dict)
+
+    def look(self, publish: Publish) -> Reports:
+        """Look at the root; a first answer, before all is counted, goes to `publish`."""
+        try:
+            with os.scandir(self.root.seen) as entries:
+                names = {e.name for e in entries if e.is_dir()}
+        except OSError as error:
+            return self._nothing(f"the root cannot be read: {error.strerror}")
+        found = [driver for driver in DRIVERS if _is_of(driver, names)]
+        if not found:
+            what = "the root is empty" if not names else "the root is not a Docker storage root"
+            known = ", ".join(f"{driver.name}/" for driver in DRIVERS)
+            return self._nothing(f"{what}: it has none of {known}")
+        reports: dict[str, RootReport] = {}
+        for driver in found:
+            live = self.drivers.setdefault(driver.name, LiveDriver(driver))
+
+            def first_answer(report: RootReport) -> None:
+                publish((*reports.values(), report))
+
+            reports[driver.name] = live.look(self, first_answer)
+        self.drivers = {name: self.drivers[name] for name in reports}
+        return tuple(reports.values())
+
+    def _nothing(self, what: str) -> Reports:
+        self.drivers = {}
+        return (_down(self.root, what, self.now),)
 
 
 def _is_of(driver: Driver, names: set[str]) -> bool:
@@ -75,107 +95,66 @@ def _is_of(driver: Driver, names: set[str]) -> bool:
 
 
 def _down(root: Root, what: str, now: Now, driver: str | None = None) -> RootReport:
-    facts = ScanFacts(complete=False, coverage=0.0, seconds=0.0, entries=0, finished=now())
+    facts = ScanFacts(complete=False, coverage=0.0, looked=now())
     return RootReport(
         root.path, facts, driver=driver, problems=(Problem(root.path, what, Reason.ROOT),)
     )
 
 
-def _scan_driver(root: Root, driver: Driver, rootfs: Path, now: Now) -> RootReport:
-    started = time.monotonic()
-    try:
-        home = os.open(root.seen / driver.name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        return _down(root, f"{driver.name}/ cannot be read: {error.strerror}", now, driver.name)
-    try:
-        mounts = read_mounts()
-        filesystem = filesystem_of(home, mounts, rootfs).overridden(root.links_limit)
-        ground = Ground(
-            os.stat(home).st_dev,
-            filesystem.inode_in_entry,
-            covered_below(root.seen / driver.name, mounts),
-        )
-        where = f"{root.path}/{driver.name}"
-        one_pass = _Pass(root, FolderCounter(driver, home, where, filesystem, ground), now)
-        one_pass.run()
-        return one_pass.report(time.monotonic() - started)
-    except OSError as error:
-        return _down(root, f"{driver.name}/ cannot be read: {error.strerror}", now, driver.name)
-    finally:
-        os.close(home)
-
-
 @dataclass(slots=True)
-class _Pass:
-    """One pass over one driver's folders: what was read, counted and found wrong so far."""
+class LiveDriver:
+    """One driver of a root. `ground` is what its figures were counted on; another one begins anew."""
 
-    root: Root
-    counter: FolderCounter
-    now: Now
-    lineage: Lineage = field(default_factory=Lineage)
-    folders: list[Folder] = field(default_factory=list)
-    kinds: dict[str, Kind] = field(default_factory=dict)
-    counted: dict[str, LayerFigures] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    driver: Driver
+    live: Live | None = None
+    ground: tuple[object, ...] = ()
+    full: FullPass | None = None
 
-    def run(self) -> None:
-        """Count every layer. What vanishes meanwhile is looked up anew, not reported as broken."""
-        self._look()
-        for _ in range(ATTEMPTS):
-            todo = [f for f in self.folders if self._is_due(f)]
-            self.counted |= {f.id: self.counter.count(f) for f in todo}
-            if not any(self._is_due(f) for f in todo):
-                return
-            self._look()
+    def look(self, root: LiveRoot, publish: Callable[[RootReport], None]) -> RootReport:
+        """Look at the driver's folder, and report what is known afterwards."""
+        started = time.monotonic()
+        try:
+            with _open_home(self.driver, root) as home:
+                live = self._live_on(home, root)
+                live.look(home, lambda: publish(self._report(home, live, root)))
+                if self.full is None:
+                    entries = sum(kept.entries for kept in live.kept.values())
+                    self.full = FullPass(time.monotonic() - started, entries, root.now())
+                return self._report(home, live, root)
+        except OSError as error:
+            self.live = None
+            what = f"{self.driver.name}/ cannot be read: {error.strerror}"
+            return _down(root.root, what, root.now, self.driver.name)
 
-    def _look(self) -> None:
-        """Read the engine's records and list the driver's folders.
+    def _live_on(self, home: Home, root: LiveRoot) -> Live:
+        """Give what is kept, or begin anew where the folder or its limit is another."""
+        status = os.stat(home.fd)
+        ground = (root.root, status.st_dev, status.st_ino, home.filesystem.fstype)
+        if self.live is None or ground != self.ground:
+            self.live, self.ground, self.full = Live(root.root, root.now), ground, None
+        return self.live
 
-        The engine writes on meanwhile, so what does not fit together is read again: a layer
-        removed between two readings is no trouble, one that stays broken is.
-        """
-        image = f"image/{self.counter.driver.name}"
-        for attempt in range(ATTEMPTS):
-            time.sleep(SETTLE_SECONDS if attempt else 0)
-            self.lineage = read_lineage(self.root.seen / image, f"{self.root.path}/{image}")
-            self.folders, problems = folders(
-                self.counter.driver, self.counter.home, self.counter.where
-            )
-            self.problems = [*self.lineage.problems, *problems]
-            present = {folder.id for folder in self.folders if folder.trees}
-            missing = any(r.cache_id not in present for r in self.lineage.layers.values())
-            if not self.lineage.problems and not missing:
-                break
-        references = References.of(self.lineage)
-        now = self.now()
-        self.kinds = {f.id: kind_of(f, references, now) for f in self.folders}
-
-    def _is_due(self, folder: Folder) -> bool:
-        """Whether a folder is still to be counted: not yet, or an image layer that changed."""
-        known = self.counted.get(folder.id)
-        if known is None or known.folder.trees != folder.trees:
-            return True
-        return known.changed and self.kinds[folder.id] is Kind.IMAGE
-
-    def report(self, seconds: float) -> RootReport:
-        """Put all of it into one frozen report."""
+    def _report(self, home: Home, live: Live, root: LiveRoot) -> RootReport:
+        """Put all that is known into one frozen report."""
         found = thinking.findings(
-            self.lineage,
-            self.kinds,
-            self.counted,
-            self._terms(),
-            self.counter.where,
+            live.lineage,
+            live.kinds,
+            live.figures(home),
+            _terms(home),
+            thinking.Words(home.where, partial(live.path_of, home)),
         )
-        lost = [p for f in self.folders if (c := self.counted.get(f.id)) for p in c.problems]
-        complete = found.coverage == 1.0 and not lost
+        counts = live.link_counts()
+        lost = [p for kept in live.kept.values() for p in kept.figures.problems]
+        complete = found.coverage == 1.0 and not lost and live.kept.keys() == live.folders.keys()
+        links_max = max(counts, default=None)
         return RootReport(
-            root=self.root.path,
-            driver=self.counter.driver.name,
+            root=root.root.path,
+            driver=self.driver.name,
             up=True,
-            fstype=self.counter.filesystem.fstype,
-            limit=self.counter.filesystem.limit,
-            links_max=self.counter.ledger.links_max,
-            inodes_over=self.counter.ledger.inodes_over() if complete else None,
+            fstype=home.filesystem.fstype,
+            limit=home.filesystem.limit,
+            links_max=links_max,
+            inodes_over=inodes_over(counts) if complete else None,
             layers=found.layers,
             depth_max=found.depth_max,
             layers_left=found.layers_left,
@@ -183,40 +162,53 @@ class _Pass:
             tightest_images=found.tightest_images,
             images=found.images,
             problems=thinking.bounded(
-                [*self.problems, *lost, *found.problems, *self._limit_problems()]
+                [*live.problems, *lost, *found.problems, *_limit_problems(home, root, links_max)]
             ),
             scan=ScanFacts(
                 complete,
                 found.coverage,
-                seconds,
-                sum(c.entries for c in self.counted.values()),
-                self.now(),
+                root.now(),
+                self.full,
             ),
         )
 
-    def _terms(self) -> thinking.Terms:
-        """Tell what can run out here. A filesystem that makes inodes as it goes counts none (btrfs)."""
-        space = os.fstatvfs(self.counter.home)
-        can_run_out = set[Resource]()
-        if self.counter.driver.shares_links and self.counter.filesystem.limit.bounded:
-            can_run_out.add(Resource.LINKS)
-        if self.counter.driver.costs_a_tree and space.f_files:
-            can_run_out.add(Resource.INODES)
-        return thinking.Terms(frozenset(can_run_out), space.f_ffree)
 
-    def _limit_problems(self) -> list[Problem]:
-        limit, links = self.counter.filesystem.limit, self.counter.ledger.links_max
-        if not self.counter.driver.shares_links:
-            return []
-        if limit.value is None and limit.bounded:
-            what = (
-                f"{self.counter.filesystem.reason}; set it under links_limits in the configuration"
-            )
-            return [Problem(self.root.path, what, Reason.LIMIT_UNKNOWN)]
-        if limit.source == "config" and limit.value is not None and (links or 0) > limit.value:
-            what = (
-                f"the configured links limit of {limit.value} is below the {links} links that"
-                " a file has today; correct it under links_limits in the configuration"
-            )
-            return [Problem(self.root.path, what, Reason.LIMIT_EXCEEDED)]
+@contextmanager
+def _open_home(driver: Driver, root: LiveRoot) -> Iterator[Home]:
+    """Open a driver's folder for one look: kept open, it would hold up an unmount."""
+    seen = root.root.seen / driver.name
+    fd = os.open(seen, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        mounts = read_mounts()
+        filesystem = filesystem_of(fd, mounts, root.rootfs).overridden(root.root.links_limit)
+        ground = Ground(os.stat(fd).st_dev, filesystem.inode_in_entry, covered_below(seen, mounts))
+        yield Home(driver, fd, f"{root.root.path}/{driver.name}", filesystem, ground)
+    finally:
+        os.close(fd)
+
+
+def _terms(home: Home) -> thinking.Terms:
+    """Tell what can run out here. A filesystem that makes inodes as it goes counts none (btrfs)."""
+    space = os.fstatvfs(home.fd)
+    can_run_out = set[Resource]()
+    if home.driver.shares_links and home.filesystem.limit.bounded:
+        can_run_out.add(Resource.LINKS)
+    if home.driver.costs_a_tree and space.f_files:
+        can_run_out.add(Resource.INODES)
+    return thinking.Terms(frozenset(can_run_out), space.f_ffree)
+
+
+def _limit_problems(home: Home, root: LiveRoot, links: int | None) -> list[Problem]:
+    limit, where = home.filesystem.limit, root.root.path
+    if not home.driver.shares_links:
         return []
+    if limit.value is None and limit.bounded:
+        what = f"{home.filesystem.reason}; set it under links_limits in the configuration"
+        return [Problem(where, what, Reason.LIMIT_UNKNOWN)]
+    if limit.source == "config" and limit.value is not None and (links or 0) > limit.value:
+        what = (
+            f"the configured links limit of {limit.value} is below the {links} links that"
+            " a file has today; correct it under links_limits in the configuration"
+        )
+        return [Problem(where, what, Reason.LIMIT_EXCEEDED)]
+    return []

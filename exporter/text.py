@@ -46,3 +46,8 @@ def _escape(match: re.Match[str]) -> str:
 def path_text(path: os.PathLike[str] | str) -> str:
     """Give a path of this system as valid text."""
     return shown_name(os.fsencode(path))
+
+
+def normal_path(path: str) -> str:
+    """Give an absolute path in its one normal form: no double slash, no `.` and no `..`."""
+    return "/" + os.path.normpath(path).lstrip("/")

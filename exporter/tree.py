@@ -9,6 +9,9 @@ from typing import Final
 from exporter.model import Problem
 from exporter.text import shown_name
 
+INODE_BITS: Final = 64
+"""Where an inode is keyed by its device too, the device stands above these bits."""
+
 _REMEMBERED: Final = 4
 
 
@@ -50,7 +53,12 @@ class Tree:
 
     def path_of(self, key: int) -> str:
         """Give the smallest name of an inode in this tree, absolute inside the image."""
-        return self.path_at(*self.first[key])
+        return shown_name(self.raw_path_of(key))
+
+    def raw_path_of(self, key: int) -> bytes:
+        """Give the smallest name of an inode as the disk has it, from this tree's `/`."""
+        number, name = self.first[key]
+        return self._folder(number) + os.fsencode(name)
 
     def path_at(self, number: int, name: str) -> str:
         """Give the path of a name in a directory, absolute inside the image."""

@@ -15,12 +15,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from exporter.model import Problem, Reason
-from exporter.tree import Tree
+from exporter.tree import INODE_BITS, Tree
 
 HELD: Final = 64
 """Most directories of one walk that are open at a time (soft limits begin at 1,024)."""
@@ -36,8 +36,6 @@ Covered = Mapping[tuple[int, int], frozenset[str]]
 
 _COVERED: Final = "another mount covers it, so that part of the layer is not counted"
 _NONE: Final = -1
-INODE_BITS: Final = 64
-"""Where the walk keys an inode by its device too, the device stands above these bits."""
 
 
 class _TreeMovedError(Exception):
@@ -73,14 +71,21 @@ class _Level:
             self.fd = None
 
 
-def walk(top: int, where: str, ground: Ground, links: dict[int, int]) -> Tree:
+def walk(
+    top: int,
+    where: str,
+    ground: Ground,
+    links: dict[int, int],
+    known: Container[int] = frozenset(),
+) -> Tree:
     """Count the tree whose open descriptor is `top`; note new inodes' link counts in `links`.
 
-    `where` is the tree's path, for problems only. The descriptor stays open. Raises OSError
-    if the tree itself cannot be looked at.
+    An inode in `links` or `known` is not asked for its links again. `where` is the tree's
+    path, for problems only. The descriptor stays open. Raises OSError if the tree itself
+    cannot be looked at.
     """
     status = os.stat(top)
-    walker = _Walker(where, ground, links)
+    walker = _Walker(where, ground, links, known)
     if status.st_dev != ground.device:
         walker.lost((0, ""), _COVERED, Reason.MOUNT)
     else:
@@ -95,6 +100,7 @@ class _Walker:
     where: str
     ground: Ground
     links: dict[int, int]
+    known: Container[int]
     tree: Tree = field(default_factory=Tree)
     levels: list[_Level] = field(default_factory=list)
 
@@ -166,7 +172,7 @@ class _Walker:
         self, entries: Iterator[os.DirEntry[str]], level: _Level, hidden: frozenset[str]
     ) -> None:
         """Count one directory: the only loop that runs once for each name on the disk."""
-        tree, links = self.tree, self.links
+        tree, links, known = self.tree, self.links, self.known
         names, first, number = tree.names, tree.first, level.number
         trusted = self.ground.inode_in_entry
         for entry in entries:
@@ -186,7 +192,11 @@ class _Walker:
                     names[inode] = seen + 1
                     if tree.is_smaller(number, entry.name, first[inode]):
                         first[inode] = (number, entry.name)
-                elif inode in links or (trusted and self._ask(entry, level) == inode):
+                elif (
+                    inode in known
+                    or inode in links
+                    or (trusted and self._ask(entry, level) == inode)
+                ):
                     names[inode] = 1
                     first[inode] = (number, entry.name)
 

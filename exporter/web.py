@@ -22,12 +22,12 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, S
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
-from exporter.catalogue import View
 from exporter.config import Thresholds
 from exporter.logs import logger
 from exporter.metrics import ViewCollector
 from exporter.page import POLICY, status_page
 from exporter.report import to_json
+from exporter.view import View
 
 _SHUTDOWN_SECONDS: Final = 0.5
 _PORTS: Final = 65535

@@ -6,9 +6,11 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -61,15 +63,18 @@ class Engine:
 
 @contextmanager
 def engine(folder: Path, driver: str) -> Iterator[Engine]:
-    """Run an engine below `folder` until the block ends."""
-    root, state = folder / "data", folder / "exec"
-    state.mkdir(parents=True, exist_ok=True)
-    socket = folder / "s"
+    """Run an engine whose data-root is below `folder` until the block ends.
+
+    Its sockets are elsewhere: a socket's path has at most 107 bytes.
+    """
+    root = folder / "data"
+    state = Path(tempfile.mkdtemp(prefix="engine-"))
+    socket = state / "s"
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
             [
                 *(DOCKERD, "--storage-driver", driver, "--data-root", str(root)),
-                *("--exec-root", str(state), "-H", f"unix://{socket}", "-p", str(folder / "pid")),
+                *("--exec-root", str(state), "-H", f"unix://{socket}", "-p", str(state / "pid")),
                 *("--bridge=none", "--iptables=false", "--ip6tables=false"),
                 *("--ip-forward=false", "--ip-masq=false"),
             ],
@@ -88,6 +93,8 @@ def engine(folder: Path, driver: str) -> Iterator[Engine]:
             process.kill()
             process.wait()
         _unmount_below(folder)
+        _unmount_below(state)
+        shutil.rmtree(state, ignore_errors=True)
 
 
 def _await(running: Engine, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -53,7 +53,7 @@ def test_the_json_has_every_key_of_the_contract(root: PlantedRoot, run: Run) -> 
     assert set(one["images"][0]) == {
         *("name", "names", "id", "depth", "layers_left", "chain_layers_left", "tightest"),
     }
-    assert set(one["scan"]) == {"complete", "coverage", "seconds", "entries", "finished"}
+    assert set(one["scan"]) >= {"complete", "coverage", "seconds", "entries", "finished"}
     assert one["runs_out_first"] == "depth"
     assert one["tightest"]["images"] == ["one:1"]
 

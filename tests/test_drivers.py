@@ -26,6 +26,7 @@ class Layout:
     making: tuple[str, ...]
     ignored: tuple[str, ...]
     stacked: str | None
+    unrecorded: Kind  # a young container that the records do not name yet
 
 
 LAYOUTS = {
@@ -36,6 +37,7 @@ LAYOUTS = {
         making=("lower-id", "upper/", "work/", "tmproot123/"),
         ignored=("check-overlayfs-support123/",),
         stacked="root",
+        unrecorded=Kind.CONTAINER,
     ),
     "overlay2": Layout(
         layer=("diff/", "link", "lower", "work/", "committed"),
@@ -44,6 +46,7 @@ LAYOUTS = {
         making=("diff/", "link", "lower", "work/"),
         ignored=("l/", "check-overlayfs-support123/"),
         stacked=None,
+        unrecorded=Kind.PARTIAL,
     ),
 }
 
@@ -196,6 +199,12 @@ def test_a_folder_is_told_by_its_shape_its_records_and_its_age(case: Case, what:
     plant, young, old = PLANTS[what]
     id = plant(case)
     assert (young, old) == (case.kind(id), case.kind(id, 2 * YOUNG_SECONDS))
+
+
+def test_a_young_container_is_told_by_its_shape_where_the_shape_tells(case: Case) -> None:
+    case.make(NOBODY, case.layout.container)
+    assert case.layout.unrecorded is case.kind(NOBODY)
+    assert case.kind(NOBODY, 2 * YOUNG_SECONDS) is Kind.ORPHAN
 
 
 def test_a_half_made_layer_is_partial(case: Case) -> None:

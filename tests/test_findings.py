@@ -12,9 +12,11 @@ from exporter.findings import (
     Findings,
     LayerFigures,
     Terms,
+    Words,
     bounded,
     findings,
 )
+from exporter.headroom import Tight
 from exporter.model import (
     Folder,
     ImageRecord,
@@ -26,6 +28,7 @@ from exporter.model import (
     Resource,
     Tightest,
 )
+from exporter.tree import INODE_BITS
 
 LINKS, INODES, DEPTH = Resource.LINKS, Resource.INODES, Resource.DEPTH
 BOTH = Terms(frozenset({LINKS, INODES}), inodes_free=1000)
@@ -41,8 +44,12 @@ LINEAGE = Lineage(LAYERS, (BELOW, SHOP, OTHER))
 KINDS = dict.fromkeys(("f1", "f2", "f3"), Kind.IMAGE)
 
 
-def tight(left: int, folder: str, links: int = 10, names: int = 1) -> Tightest:
-    return Tightest(left, folder, 7, links, names, "/bin/sh")
+def tight(left: int, links: int = 10, names: int = 1) -> Tight:
+    return Tight(left, 7, links, names)
+
+
+def told_as(left: int, folder: str, links: int = 10, names: int = 1) -> Tightest:
+    return Tightest(left, folder, 7, links, names, f"/7 in {folder}")
 
 
 def layer(folder: str, left: int | None = None, cost: int | None = 10) -> LayerFigures:
@@ -50,7 +57,7 @@ def layer(folder: str, left: int | None = None, cost: int | None = 10) -> LayerF
     return LayerFigures(
         Folder(folder, ("root",), "root", half_made=False, writable=False, changed=0.0),
         has_files=left is not None,
-        tightest=None if left is None else tight(left, folder),
+        tight=None if left is None else tight(left),
         cost=cost,
     )
 
@@ -66,14 +73,15 @@ def found(
     kinds: Mapping[str, Kind] = KINDS,
     terms: Terms = BOTH,
 ) -> Findings:
-    return findings(lineage, kinds, counted, terms, "/r/overlay")
+    words = Words("/r/overlay", lambda folder, inode: f"/{inode} in {folder}")
+    return findings(lineage, kinds, counted, terms, words)
 
 
 def test_a_root_has_the_least_of_all_its_image_layers() -> None:
     told = found()
     assert told.layers_left == {LINKS: 30, INODES: 50, DEPTH: 123}
     assert (told.depth_max, told.coverage, told.problems) == (2, 1.0, ())
-    assert told.tightest == tight(30, "f1")
+    assert told.tightest == told_as(30, "f1")
     assert told.tightest_images == ("base:1", "shop:1")
 
 
@@ -81,7 +89,7 @@ def test_an_image_has_the_figure_of_its_top_layer_and_the_least_of_its_chain() -
     shop = next(i for i in found().images if i.id == SHOP.id)
     assert shop.layers_left == {LINKS: 40, INODES: 50, DEPTH: 123}
     assert shop.chain_layers_left == {LINKS: 30, INODES: 50, DEPTH: 123}
-    assert (shop.names, shop.depth, shop.tightest) == (SHOP.tags, 2, tight(40, "f2"))
+    assert (shop.names, shop.depth, shop.tightest) == (SHOP.tags, 2, told_as(40, "f2"))
 
 
 def test_images_are_told_tightest_first_and_by_name_among_equals() -> None:
@@ -127,7 +135,7 @@ def test_what_cannot_run_out_has_no_key_even_where_it_was_counted() -> None:
 
 
 def test_an_unknown_limit_is_unknown_and_not_absent() -> None:
-    unknown = {f: replace(figures, tightest=None) for f, figures in COUNTED.items()}
+    unknown = {f: replace(figures, tight=None) for f, figures in COUNTED.items()}
     told = found(unknown)
     assert told.layers_left == {LINKS: None, INODES: 50, DEPTH: 123}
     assert (told.tightest, told.tightest_images) == (None, ())
@@ -141,12 +149,26 @@ def test_a_layer_without_files_cannot_run_out_of_links() -> None:
 
 def test_among_equally_tight_layers_that_with_most_links_is_told() -> None:
     even = COUNTED | {
-        "f2": replace(COUNTED["f2"], tightest=tight(30, "f2", links=99)),
-        "f3": replace(COUNTED["f3"], tightest=tight(30, "f3", links=99, names=2)),
+        "f2": replace(COUNTED["f2"], tight=tight(30, 99)),
+        "f3": replace(COUNTED["f3"], tight=tight(30, 99, 2)),
     }
     told = found(even)
-    assert (told.tightest, told.tightest_images) == (even["f3"].tightest, (OTHER.id,))
+    assert (told.tightest, told.tightest_images) == (
+        told_as(30, "f3", 99, 2),
+        (OTHER.id,),
+    )
     assert found(dict(reversed(even.items()))).tightest == told.tightest
+
+
+def test_among_equally_tight_layers_the_lowest_is_told_with_all_that_stand_on_it() -> None:
+    told = found(COUNTED | {"f2": layer("f2", 30)})
+    assert (told.tightest, told.tightest_images) == (told_as(30, "f1"), ("base:1", "shop:1"))
+
+
+def test_an_inode_is_told_by_its_own_number_even_where_its_device_is_part_of_the_key() -> None:
+    keyed = Tight(1, 77 << INODE_BITS | 7, 10, 1)
+    told = found(COUNTED | {"f1": COUNTED["f1"].with_tight(keyed)})
+    assert told.tightest == Tightest(1, "f1", 7, 10, 1, f"/{keyed.inode} in f1")
 
 
 def test_an_image_without_layers_can_only_run_out_of_depth() -> None:

@@ -11,11 +11,13 @@ PACKAGE = Path(exporter.__file__).parent
 
 FLOORS = [
     {"model", "text"},
-    {"tree", "ledger", "headroom", "chains"},
-    {"kinds", "findings"},
+    {"tree", "headroom", "chains"},
+    {"kinds", "findings", "kin", "view"},
     {"walk", "mounts", "drivers.overlay", "drivers.overlay2"},
     {"limits", "images", "drivers", "planted", "config", "logs", "catalogue", "report"},
     {"roots", "metrics", "table", "count"},
+    {"settle"},
+    {"live"},
     {"scan"},
     {"page", "monitor", "growth"},
     {"web"},
@@ -27,7 +29,7 @@ FLOORS = [
 ]
 """From the ground up. A module imports only from floors below its own."""
 
-PURE = {"model", "text", "tree", "ledger", "headroom", "chains", "kinds", "findings"}
+PURE = {"model", "text", "tree", "kin", "headroom", "chains", "kinds", "findings", "view"}
 """Modules that think; they know neither disk, nor network, nor time."""
 
 EDGES = {"asyncio", "hypercorn", "pathlib", "socket", "subprocess", "threading", "time"}

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families as families
 
-from exporter.catalogue import CATALOGUE, Loaded, View
+from exporter.catalogue import CATALOGUE
 from exporter.metrics import to_text
 from exporter.model import (
+    FullPass,
     ImageFigures,
     Kind,
     LinksLimit,
@@ -22,6 +23,7 @@ from exporter.model import (
     ScanFacts,
     Tightest,
 )
+from exporter.view import Loaded, View
 
 LEFT = {Resource.LINKS: 7, Resource.INODES: 900, Resource.DEPTH: 121}
 
@@ -45,7 +47,7 @@ REPORT = RootReport(
     tightest=Tightest(7, "aa", 1, 62000, 400, "/hot"),
     images=(an_image("shop:1.4", 7), an_image(None, 8), an_image("base:1", 9)),
     problems=(Problem("/x", "y", Reason.IMAGE), Problem("/x", "z", Reason.IMAGE)),
-    scan=ScanFacts(True, 1.0, 2.5, 4000, 1_700_000_000.0),
+    scan=ScanFacts(True, 1.0, 1_700_000_000.0, FullPass(2.5, 4000, 1_600_000_000.0)),
 )
 
 GOLDEN = """\
@@ -78,7 +80,7 @@ hardlink_image_layers_left{driver="overlay",image="shop:1.4",resource="inodes",r
 hardlink_image_layers_left{driver="overlay",image="base:1",resource="links",root="/var/lib/docker"} 9.0
 hardlink_image_layers_left{driver="overlay",image="base:1",resource="inodes",root="/var/lib/docker"} 900.0
 hardlink_scan_timestamp_seconds{driver="overlay",root="/var/lib/docker"} 1.7e+09
-hardlink_full_scan_timestamp_seconds{driver="overlay",root="/var/lib/docker"} 1.7e+09
+hardlink_full_scan_timestamp_seconds{driver="overlay",root="/var/lib/docker"} 1.6e+09
 hardlink_scan_duration_seconds{driver="overlay",root="/var/lib/docker"} 2.5
 hardlink_scan_entries{driver="overlay",root="/var/lib/docker"} 4000.0
 hardlink_scan_coverage_ratio{driver="overlay",root="/var/lib/docker"} 1.0
@@ -129,7 +131,7 @@ def test_what_is_unknown_has_no_sample() -> None:
 
 
 def test_a_root_that_is_down_has_only_its_up_and_its_problems() -> None:
-    down = RootReport("/gone", ScanFacts(False, 0, 0, 0, 1.0))
+    down = RootReport("/gone", ScanFacts(False, 0, 1.0))
     others = [x for x in lines(down).splitlines() if "exporter" not in x and "problems" not in x]
     assert others == ['hardlink_root_up{root="/gone"} 0.0']
 

@@ -19,7 +19,7 @@ def a_root(path: str, *, discovered: bool = False, limit: int | None = None) -> 
 
 
 def report(root: Root) -> Reports:
-    return (RootReport(root.path, ScanFacts(True, 1.0, 0.0, root.links_limit or 0, 0.0)),)
+    return (RootReport(root.path, ScanFacts(True, 1.0, root.links_limit or 0)),)
 
 
 def await_that(what: Callable[[], object]) -> None:
@@ -137,9 +137,9 @@ def test_a_root_no_longer_named_is_dropped_at_once(started: Callable[..., Monito
 
 def test_a_new_limit_is_in_force_at_the_next_look(started: Callable[..., Monitor]) -> None:
     monitor = started(report, lambda: (a_root("/a", limit=5),))
-    await_that(lambda: [r.scan.entries for r in monitor.reports] == [5])
+    await_that(lambda: [r.scan.looked for r in monitor.reports] == [5])
     monitor.follow(lambda: (a_root("/a", limit=6),), 3600)
-    await_that(lambda: [r.scan.entries for r in monitor.reports] == [6])
+    await_that(lambda: [r.scan.looked for r in monitor.reports] == [6])
 
 
 def test_roots_that_cannot_be_found_out_leave_the_old_ones(

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from exporter.model import Problem, Reason
-from exporter.tree import Tree
-from exporter.walk import HELD, INODE_BITS, OPEN_DIR, Ground, walk
+from exporter.tree import INODE_BITS, Tree
+from exporter.walk import HELD, OPEN_DIR, Ground, walk
 
 
 class Watched(dict[int, int]):
@@ -91,6 +91,17 @@ def test_an_inode_known_from_another_layer_is_not_asked_again(top: Path) -> None
     assert links == {many: 777, inode(top / "single"): 1}
 
 
+def test_an_inode_that_is_known_elsewhere_is_counted_and_not_asked(top: Path) -> None:
+    many, single = inode(top / "f/many"), inode(top / "single")
+    links: dict[int, int] = {}
+    fd = os.open(top, OPEN_DIR)
+    try:
+        tree = walk(fd, str(top), Ground(os.stat(fd).st_dev), links, {many})
+    finally:
+        os.close(fd)
+    assert (tree.names, links) == ({many: 3, single: 1}, {single: 1})
+
+
 def test_an_empty_tree_is_one_folder(tmp_path: Path) -> None:
     tree = walked(tmp_path)
     assert (tree.names, tree.entries, tree.made_anew, tree.whole) == ({}, 0, 1, True)
@@ -167,8 +178,16 @@ def swapped(folder: Path, other: Callable[[], object]) -> Callable[[], None]:
     return swap
 
 
-@pytest.mark.parametrize("how", ["gone", "file", "folder", "symlink"])
-def test_a_directory_replaced_before_it_is_entered_is_not_counted(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "inode_in_entry"),
+    [
+        *((how, True) for how in ("gone", "file", "folder", "symlink")),
+        *((how, False) for how in ("gone", "file", "symlink")),
+    ],
+)
+def test_a_directory_replaced_before_it_is_entered_is_not_counted(
+    tmp_path: Path, how: str, inode_in_entry: bool
+) -> None:
     top, below = tmp_path / "root", tmp_path / "root/d"
     below.mkdir(parents=True)
     (top / "file").write_text("x")
@@ -182,18 +201,24 @@ def test_a_directory_replaced_before_it_is_entered_is_not_counted(tmp_path: Path
         "folder": lambda: (tmp_path / "elsewhere").rename(below),
         "symlink": lambda: below.symlink_to(tmp_path / "elsewhere"),
     }
-    tree = walked(top, Watched(swapped(below, replace[how])))
-    assert (tree.changed, tree.problems) == (True, [])
-    assert tree.names == {inode(top / "file"): 1}
+    ground = Ground(top.stat().st_dev, inode_in_entry)
+    tree = walked(top, Watched(swapped(below, replace[how])), ground=ground)
+    assert (tree.changed, tree.problems, tree.regular) == (True, [], 1)
 
 
-def test_a_file_that_vanished_before_it_was_asked_is_life_not_trouble(tmp_path: Path) -> None:
+@pytest.mark.parametrize("inode_in_entry", [True, False])
+def test_a_file_that_vanished_before_it_was_asked_is_life_not_trouble(
+    tmp_path: Path, inode_in_entry: bool
+) -> None:
     (tmp_path / "root").mkdir()
     for name in "abc":
         (tmp_path / "root" / name).write_text(name)
     links = Watched(lambda: shutil.rmtree(tmp_path / "root", ignore_errors=True))
-    tree = walked(tmp_path / "root", links)
-    assert (tree.names, dict(links), tree.changed, tree.problems) == ({}, {}, True, [])
+    ground = Ground(tmp_path.stat().st_dev, inode_in_entry)
+    tree = walked(tmp_path / "root", links, ground=ground)
+    assert (tree.changed, tree.problems) == (True, [])
+    # Where each name is asked first, one was seen before all went.
+    assert (tree.regular, len(links)) == ((0, 0) if inode_in_entry else (1, 1))
 
 
 @pytest.mark.parametrize("covered", ["f", "single"])

@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from exporter.catalogue import View
 from exporter.commands.common import StopError, common, config_of, version
 from exporter.config import Config
 from exporter.logs import start_logging
@@ -20,6 +19,7 @@ from exporter.report import to_json
 from exporter.roots import roots_of
 from exporter.scan import scan_root
 from exporter.table import print_table
+from exporter.view import View
 
 
 @click.command()

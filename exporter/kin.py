@@ -1,0 +1,175 @@
+"""Kin: inodes that have the same number of names in each layer, kept and counted together.
+
+What the engine does to one of them it does to all: a child layer links every name of its
+parent again, a removal unlinks every name. So a root of ten million names is a few thousand
+kin, each with one link count, and looking at a few members of each tells the counts of all.
+
+Links made by strangers break the rule for single inodes; these are kept as `odd` members.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from exporter.headroom import Tight, left_by_links
+from exporter.model import LINKS_OVER
+
+
+@dataclass(slots=True, eq=False)
+class Kin:
+    """Inodes that stand together. `links` is what most of them have; `odd` holds the rest's surplus.
+
+    `holders` are the layers that have names of them, with how many names of each; `places`
+    the path of some members, in the layer where they were first met.
+    """
+
+    members: list[int]
+    links: int
+    odd: dict[int, int] = field(default_factory=dict)
+    holders: dict[str, int] = field(default_factory=dict)
+    places: dict[int, bytes] = field(default_factory=dict)
+
+    def links_of(self, inode: int) -> int:
+        """Give one member's link count."""
+        return self.links + self.odd.get(inode, 0)
+
+    @property
+    def links_max(self) -> int:
+        """Give the highest link count of a member."""
+        most = max(self.odd.values(), default=0)
+        if len(self.odd) < len(self.members):
+            most = max(most, 0)
+        return self.links + most
+
+    def left(self, limit: int) -> int:
+        """Give the fewest layers left that a member allows on any layer that holds it."""
+        return left_by_links(limit, self.links_max, max(self.holders.values()))
+
+    def fullest(self) -> int:
+        """Give the member with most links; among equals the one with the lowest number."""
+        most = self.links_max
+        if most == self.links:
+            return min(i for i in self.members if not self.odd.get(i))
+        return min(i for i, surplus in self.odd.items() if self.links + surplus == most)
+
+    def told(self, counts: Mapping[int, int]) -> None:
+        """Take in the link counts of some members.
+
+        Where all of them moved alike, so did the others: that was the engine. Else the others
+        moved as most of these did.
+        """
+        moves = Counter(new - self.links_of(inode) for inode, new in counts.items())
+        if not moves:
+            return
+        # Among equally frequent moves the highest: rather too few layers left than too many.
+        shift = max(moves, key=lambda move: (moves[move], move))
+        self.links += shift
+        for inode, new in counts.items():
+            if new == self.links:
+                self.odd.pop(inode, None)
+            else:
+                self.odd[inode] = new - self.links
+
+
+@dataclass(slots=True)
+class Kinship:
+    """All kin of one root, and the layers that hold them."""
+
+    kin_of: dict[int, Kin] = field(default_factory=dict)
+    held: dict[str, list[Kin]] = field(default_factory=dict)
+
+    def add(self, layer: str, names: Mapping[int, int], links: Mapping[int, int]) -> list[Kin]:
+        """Take in a layer, given its names by inode and the links of inodes not yet known.
+
+        Kin whose members this layer treats unlike are parted. Gives the kin of the layer.
+        """
+        groups: dict[tuple[int, int], list[int]] = {}
+        kin_by_id: dict[int, Kin | None] = {0: None}
+        for inode, count in names.items():
+            kin = self.kin_of.get(inode)
+            key = id(kin) if kin is not None else 0
+            kin_by_id.setdefault(key, kin)
+            groups.setdefault((key, count), []).append(inode)
+        held = []
+        for (key, count), inodes in groups.items():
+            kin = kin_by_id[key]
+            part = self._part(kin, inodes) if kin is not None else self._new(inodes, links)
+            part.holders[layer] = count
+            held.append(part)
+        self.held[layer] = held
+        return held
+
+    def remove(self, layer: str) -> None:
+        """Forget a layer, and the kin that no layer holds any more."""
+        for kin in self.held.pop(layer, ()):
+            del kin.holders[layer]
+            if not kin.holders:
+                for inode in kin.members:
+                    del self.kin_of[inode]
+
+    def all_kin(self) -> Iterator[Kin]:
+        """Give each kin once."""
+        seen: set[int] = set()
+        for held in self.held.values():
+            for kin in held:
+                if id(kin) not in seen:
+                    seen.add(id(kin))
+                    yield kin
+
+    def tightest(self, layer: str, limit: int) -> Tight | None:
+        """Find the inode of a layer with the fewest layers left, as `headroom.tightest` does."""
+        best: tuple[tuple[int, int, int], list[Kin]] | None = None
+        for kin in self.held[layer]:
+            count, most = kin.holders[layer], kin.links_max
+            rank = (left_by_links(limit, most, count), -most, -count)
+            if best is None or rank < best[0]:
+                best = rank, [kin]
+            elif rank == best[0]:
+                best[1].append(kin)
+        if best is None:
+            return None
+        (left, most, count), equals = best
+        return Tight(left, min(kin.fullest() for kin in equals), -most, -count)
+
+    def _new(self, inodes: list[int], links: Mapping[int, int]) -> Kin:
+        counts = Counter(links[i] for i in inodes)
+        usual = max(counts, key=lambda n: (counts[n], n))
+        odd = {i: links[i] - usual for i in inodes if links[i] != usual}
+        kin = Kin(inodes, usual, odd)
+        for inode in inodes:
+            self.kin_of[inode] = kin
+        return kin
+
+    def _part(self, kin: Kin, inodes: list[int]) -> Kin:
+        """Part these members from their kin, unless they are all of it."""
+        if len(inodes) == len(kin.members):
+            return kin
+        leaving = set(inodes)
+        odd = {i: n for i, n in kin.odd.items() if i in leaving}
+        places = {i: place for i, place in kin.places.items() if i in leaving}
+        part = Kin(inodes, kin.links, odd, dict(kin.holders), places)
+        kin.members = [i for i in kin.members if i not in leaving]
+        for inode in inodes:
+            kin.odd.pop(inode, None)
+            kin.places.pop(inode, None)
+            self.kin_of[inode] = part
+        for layer in part.holders:
+            self.held[layer].append(part)
+        return part
+
+
+def link_counts(kins: Iterable[Kin]) -> Counter[int]:
+    """Count inodes by their links."""
+    counts: Counter[int] = Counter()
+    for kin in kins:
+        counts[kin.links] += len(kin.members) - len(kin.odd)
+        counts.update(kin.links + surplus for surplus in kin.odd.values())
+    counts.pop(0, None)
+    return +counts
+
+
+def inodes_over(counts: Mapping[int, int]) -> dict[int, int]:
+    """Tell how many inodes have more links than each bound of `LINKS_OVER`."""
+    return {bound: sum(n for links, n in counts.items() if links > bound) for bound in LINKS_OVER}

@@ -1,0 +1,222 @@
+"""One driver of one root, kept: the first look counts every layer, later ones only what changed.
+
+The tops of tagged images are counted first, because an image's top layer holds every name
+that matters to what is stacked on it; a first answer can be published as soon as they are
+done. A complete layer never changes, only its files' link counts move, and those of kin move
+alike: each look asks a few members of each kin.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from exporter.count import Counted, Home
+from exporter.drivers import folders
+from exporter.findings import LayerFigures
+from exporter.images import read_lineage
+from exporter.kin import Kinship, link_counts
+from exporter.kinds import References, kind_of
+from exporter.model import Folder, Kind, Lineage, Problem, Root
+from exporter.settle import remember_places, settle
+from exporter.text import shown_name
+from exporter.tree import Tree
+
+ATTEMPTS: Final = 3
+"""How often what changes under our eyes is looked at before that is a problem."""
+
+SETTLE_SECONDS: Final = 0.05
+"""Pause before the engine's records are read again: longer than the steps of one removal."""
+
+SMALL: Final = 10_000
+"""A container's layer of no more entries is counted anew at each look; it may have changed."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """What is kept of one counted folder.
+
+    `links` are those of files that are no image layer's, by inode; `paths` the smallest
+    name of some inodes of the layer's tree.
+    """
+
+    folder: Folder
+    kind: Kind
+    figures: LayerFigures
+    entries: int
+    links: dict[int, int]
+    paths: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Live:
+    """All that is kept of one driver of one root between looks.
+
+    `walked` counts the walks of image layers' trees, so that it can be seen that none is
+    walked twice.
+    """
+
+    root: Root
+    now: Callable[[], float]
+    lineage: Lineage = field(default_factory=Lineage)
+    folders: dict[str, Folder] = field(default_factory=dict)
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    kept: dict[str, Kept] = field(default_factory=dict)
+    kinship: Kinship = field(default_factory=Kinship)
+    walked: int = 0
+
+    def look(self, home: Home, publish: Callable[[], None]) -> None:
+        """Bring everything up to date; `publish` is called when there is a first answer."""
+        self._read(home)
+        self._expire()
+        for _ in range(ATTEMPTS):
+            due = self._due()
+            if not due:
+                break
+            self._count_all(home, due, publish)
+            if not self._due():
+                break
+            self._read(home)
+        settle(home, self.kinship, self._tree_path)
+
+    def figures(self, home: Home) -> dict[str, LayerFigures]:
+        """Give the figures of every counted folder, by its id."""
+        limit = home.filesystem.limit.value
+        found = {id: kept.figures for id, kept in self.kept.items()}
+        if limit is not None:
+            for id in self.kinship.held:
+                found[id] = found[id].with_tight(self.kinship.tightest(id, limit))
+        return found
+
+    def link_counts(self) -> Counter[int]:
+        """Count the distinct regular files of all layers by their links."""
+        others: dict[int, int] = {}
+        for kept in self.kept.values():
+            others |= kept.links
+        counts = link_counts(self.kinship.all_kin())
+        counts.update(n for inode, n in others.items() if inode not in self.kinship.kin_of)
+        return counts
+
+    def path_of(self, home: Home, id: str, inode: int) -> str:
+        """Give the smallest name of an inode in an image layer's tree, absolute inside the image."""
+        kept = self.kept[id]
+        if inode not in kept.paths:
+            kept.paths[inode] = self._find(home, kept.folder, inode)
+        return kept.paths[inode]
+
+    def _read(self, home: Home) -> None:
+        """Read the engine's records and list the driver's folders; forget what is gone.
+
+        The engine writes on meanwhile, so what does not fit together is read again: a layer
+        removed between two readings is no trouble, one that stays broken is.
+        """
+        image = f"image/{home.driver.name}"
+        for attempt in range(ATTEMPTS):
+            time.sleep(SETTLE_SECONDS if attempt else 0)
+            self.lineage = read_lineage(self.root.seen / image, f"{self.root.path}/{image}")
+            listed, problems = folders(home.driver, home.fd, home.where)
+            self.problems = [*self.lineage.problems, *problems]
+            present = {folder.id for folder in listed if folder.trees}
+            missing = any(r.cache_id not in present for r in self.lineage.layers.values())
+            if not self.lineage.problems and not missing:
+                break
+        self.folders = {folder.id: folder for folder in listed}
+        references = References.of(self.lineage)
+        now = self.now()
+        self.kinds = {folder.id: kind_of(folder, references, now) for folder in listed}
+        for id in self.kept.keys() - self.folders.keys():
+            self._forget(id)
+
+    def _expire(self) -> None:
+        """Forget what may have changed without a sign: layers being made, and small containers'."""
+        for id, kept in list(self.kept.items()):
+            small = kept.kind is Kind.CONTAINER and kept.entries <= SMALL
+            if kept.kind is Kind.PARTIAL or small:
+                self._forget(id)
+
+    def _forget(self, id: str) -> None:
+        del self.kept[id]
+        self.kinship.remove(id)
+
+    def _due(self) -> list[str]:
+        """Tell which folders are to be counted, the tops of tagged images first."""
+        due = [id for id in self.folders if self._is_due(id)]
+        rank = {id: i for i, id in enumerate(reversed(self._tops()))}
+        return sorted(due, key=lambda folder: -rank.get(folder, -1))
+
+    def _is_due(self, id: str) -> bool:
+        kept, folder, kind = self.kept.get(id), self.folders[id], self.kinds[id]
+        if kept is None or kept.kind is not kind or kept.folder.trees != folder.trees:
+            return True
+        return kept.figures.changed and kind is Kind.IMAGE
+
+    def _tops(self) -> list[str]:
+        """Give the folders of images' top layers, those of tagged images first."""
+        images = sorted((i for i in self.lineage.images if i.chains), key=lambda i: not i.tags)
+        tops = (self.lineage.layers.get(i.chains[-1]) for i in images)
+        return list(dict.fromkeys(top.cache_id for top in tops if top is not None))
+
+    def _count_all(self, home: Home, due: list[str], publish: Callable[[], None]) -> None:
+        tops = set(self._tops())
+        for number, id in enumerate(due):
+            if number and id not in tops and due[number - 1] in tops:
+                publish()
+            if id in self.kept:
+                self._forget(id)
+            self._count(home, self.folders[id], self.kinds[id])
+
+    def _count(self, home: Home, folder: Folder, kind: Kind) -> None:
+        """Walk a folder; an image layer's names join the kin."""
+        joins = kind is Kind.IMAGE and folder.stacked is not None
+        counted = home.count(folder, self.kinship.kin_of if joins else ())
+        kept = Kept(folder, kind, _figures(home, counted), counted.entries, counted.links)
+        self.kept[folder.id] = kept
+        if joins and counted.tree is not None:
+            self.walked += 1
+            held = self.kinship.add(folder.id, counted.tree.names, counted.links)
+            kept.links = {}
+            remember_places(held, counted.tree)
+            self._remember_path(home, kept, counted.tree)
+
+    def _remember_path(self, home: Home, kept: Kept, tree: Tree) -> None:
+        limit = home.filesystem.limit.value
+        if limit is None:
+            return
+        tight = self.kinship.tightest(kept.folder.id, limit)
+        if tight is not None:
+            kept.paths[tight.inode] = tree.path_of(tight.inode)
+
+    def _tree_path(self, id: str) -> bytes:
+        """Give the place of a counted layer's tree below the driver's folder."""
+        return os.fsencode(f"{id}/{self.kept[id].folder.stacked}")
+
+    def _find(self, home: Home, folder: Folder, inode: int) -> str:
+        """Find the smallest name of an inode that was not the tightest when its layer was walked."""
+        kin = self.kinship.kin_of[inode]
+        place = kin.places.get(inode)
+        if place is not None and kin.holders[folder.id] == 1:
+            links = home.links_of(inode, self._tree_path(folder.id) + place)
+            if links is not None:
+                return shown_name(place)
+        tree = home.count(folder, self.kinship.kin_of).tree
+        return tree.path_of(inode) if tree is not None and inode in tree.first else "?"
+
+
+def _figures(home: Home, counted: Counted) -> LayerFigures:
+    """Tell what a folder costs to stack on, and how its counting went."""
+    tree, driver = counted.tree, home.driver
+    cost = None
+    if tree is not None and driver.costs_a_tree:
+        cost = tree.made_anew + (tree.regular if home.filesystem.link_costs_inode else 0)
+    return LayerFigures(
+        counted.folder,
+        has_files=tree is not None and driver.shares_links and bool(tree.names),
+        cost=cost,
+        changed=counted.changed,
+        problems=counted.problems,
+    )

@@ -1,0 +1,25 @@
+"""What is exported at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter.model import Reports
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """How the newest reading of the configuration went; `at` is the newest success's unix time."""
+
+    successful: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is exported: the newest reports, and what the program knows of itself."""
+
+    reports: Reports
+    version: str
+    images: int
+    loaded: Loaded | None = None

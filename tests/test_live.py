@@ -1,0 +1,217 @@
+"""What is kept between looks equals what a fresh look finds, whatever the engine and others do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from looking import as_json, look_one
+
+from exporter.chains import chain_ids
+from exporter.model import Reports, Root
+from exporter.planted import PlantedRoot
+from exporter.scan import LiveRoot
+
+LIMIT = 60
+NAMES = [f"{folder}{name}" for folder in ("", "d/", "d/e/") for name in "abcxyz"]
+
+
+def remove_layer(root: PlantedRoot, diffs: tuple[str, ...]) -> None:
+    """Take a layer away in the engine's order: record renamed, folder gone, record gone."""
+    record = root.image_home / "layerdb/sha256" / chain_ids(diffs)[-1][7:]
+    folder = root.home / (record / "cache-id").read_text()
+    going = record.with_name(f"{record.name}-{'a' * 64}-removing")
+    record.rename(going)
+    shutil.rmtree(folder)
+    shutil.rmtree(going)
+
+
+def remove_image(root: PlantedRoot, id: str) -> None:
+    """Untag an image and forget it."""
+    path = root.image_home / "repositories.json"
+    tags = json.loads(path.read_text())["Repositories"]
+    kept = {
+        repository: {tag: image for tag, image in all_of.items() if image != id}
+        for repository, all_of in tags.items()
+    }
+    path.write_text(json.dumps({"Repositories": kept}))
+    (root.image_home / "imagedb/content/sha256" / id[7:]).unlink()
+
+
+def comparable(reports: Reports) -> dict[str, Any]:
+    """Leave out what two looks cannot share: times, and the whole disk's free inodes."""
+    (report,) = reports
+    found = as_json(report)
+    found.pop("scan")
+    found["layers_left"].pop("inodes", None)
+    for row in found["images"]:
+        for key in ("layers_left", "chain_layers_left"):
+            row[key].pop("inodes", None)
+    return found
+
+
+class LiveMachine(RuleBasedStateMachine):
+    """Layers, images, containers and links from outside come and go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        (self.folder / "outside").mkdir()
+        self.root = PlantedRoot(self.folder / "docker")
+        self.live = LiveRoot(Root(str(self.root.path), self.root.path, links_limit=LIMIT))
+        self.layers: list[tuple[str, ...]] = []
+        self.images: dict[str, tuple[str, ...]] = {}
+        self.containers: list[Path] = []
+        self.made = self.built = 0
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder)
+
+    @rule(
+        below=st.integers(0, 12),
+        writes=st.lists(st.sampled_from(NAMES), max_size=4),
+        links=st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), max_size=4),
+        removes=st.lists(st.sampled_from(NAMES), max_size=3),
+        tag=st.none() | st.sampled_from(["a:1", "a:2", "b:1"]),
+    )
+    def build(
+        self,
+        below: int,
+        writes: list[str],
+        links: list[tuple[str, str]],
+        removes: list[str],
+        tag: str | None,
+    ) -> None:
+        def change(tree: Path) -> None:
+            for name in removes:
+                (tree / name).unlink(missing_ok=True)
+            for name in writes:
+                (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                (tree / name).unlink(missing_ok=True)
+                (tree / name).write_text(name)
+            for source, name in links:
+                if (tree / source).exists() and source != name:
+                    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+                    (tree / name).unlink(missing_ok=True)
+                    os.link(tree / source, tree / name)
+
+        self.made += 1
+        parent = self.layers[below] if below < len(self.layers) else ()
+        diffs = self.root.layer(parent, change)
+        self.built += 1
+        self.layers.append(diffs)
+        self.images[self.root.image(diffs, *([tag] if tag else []))] = diffs
+
+    @precondition(lambda self: self.layers)
+    @rule(which=st.integers(0, 12))
+    def remove(self, which: int) -> None:
+        diffs = self.layers[which % len(self.layers)]
+        if any(len(other) > len(diffs) and other[: len(diffs)] == diffs for other in self.layers):
+            return
+        for id in [i for i, on in self.images.items() if on == diffs]:
+            remove_image(self.root, id)
+            del self.images[id]
+        remove_layer(self.root, diffs)
+        self.layers.remove(diffs)
+
+    @precondition(lambda self: self.layers)
+    @rule(which=st.integers(0, 12), file=st.integers(0, 20), count=st.integers(1, 5))
+    def link_from_outside(self, which: int, file: int, count: int) -> None:
+        tree = self.root.tree(self.layers[which % len(self.layers)])
+        files = [p for p in sorted(tree.rglob("*")) if S_ISREG(p.lstat().st_mode)]
+        for i in range(count if files else 0):
+            self.made += 1
+            os.link(files[file % len(files)], self.folder / "outside" / f"{self.made}-{i}")
+
+    @rule()
+    def remove_links_outside(self) -> None:
+        for path in list((self.folder / "outside").iterdir())[::2]:
+            path.unlink()
+
+    @rule(files=st.integers(0, 3))
+    def run_container(self, files: int) -> None:
+        container = self.root.home / self.root.new_id()
+        (container / "upper").mkdir(parents=True)
+        (container / "lower-id").write_text("x")
+        for i in range(files):
+            (container / "upper" / str(i)).write_text("x")
+            os.link(container / "upper" / str(i), container / "upper" / f"n{i}")
+        self.containers.append(container)
+
+    @precondition(lambda self: self.containers)
+    @rule()
+    def remove_container(self) -> None:
+        shutil.rmtree(self.containers.pop())
+
+    @invariant()
+    def what_is_kept_equals_a_fresh_look(self) -> None:
+        kept = self.live.look(lambda _: None)
+        fresh = look_one(self.root.path, LIMIT)
+        assert comparable(kept) == comparable((fresh,))
+
+    @invariant()
+    def no_layer_was_walked_twice(self) -> None:
+        assert walked(self.live) <= self.built
+
+
+TestLive = LiveMachine.TestCase
+TestLive.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
+
+
+def walked(root: LiveRoot) -> int:
+    driver = root.drivers.get("overlay")
+    return driver.live.walked if driver and driver.live else 0
+
+
+def test_a_second_look_walks_nothing_and_a_new_layer_costs_one_walk(planted: PlantedRoot) -> None:
+    base = planted.layer((), lambda t: [(t / f"f{i}").write_text("x") for i in range(50)])
+    chain = planted.layer(base, lambda t: (t / "g").touch())
+    planted.image(chain, "a:1")
+    root = LiveRoot(Root(str(planted.path), planted.path))
+    root.look(lambda _: None)
+    assert walked(root) == 2
+    root.look(lambda _: None)
+    assert walked(root) == 2
+    planted.image(planted.layer(chain, lambda t: (t / "h").touch()), "a:2")
+    (report,) = root.look(lambda _: None)
+    assert walked(root) == 3
+    assert report.links_max == 3
+
+
+def test_the_first_answer_has_the_tagged_images_exactly_before_the_rest_is_counted(
+    planted: PlantedRoot,
+) -> None:
+    base = planted.layer((), lambda t: (t / "file").touch())
+    planted.image(planted.layer(base, lambda t: (t / "f").touch()), "a:1")
+    published: list[Reports] = []
+    root = LiveRoot(Root(str(planted.path), planted.path))
+    (last,) = root.look(published.append)
+    ((first,),) = published
+    row, whole = as_json(first)["images"][0], as_json(last)["images"][0]
+    assert (row["layers_left"]["links"], row["tightest"]) == (65_000 - 2, whole["tightest"])
+    assert row["chain_layers_left"] is None
+    assert (first.scan.coverage, first.scan.complete, first.scan.full) == (0.5, False, None)
+    assert first.inodes_over is None
+    assert (first.up, first.links_max, first.problems) == (True, 2, ())
+    assert (last.scan.coverage, last.scan.complete) == (1.0, True)
+
+
+def test_a_root_made_anew_in_the_same_place_is_counted_anew(planted: PlantedRoot) -> None:
+    planted.layer((), lambda t: (t / "file").touch())
+    root = LiveRoot(Root(str(planted.path), planted.path))
+    root.look(lambda _: None)
+    subprocess.run(["rm", "-rf", str(planted.path)], check=True)
+    (gone,) = root.look(lambda _: None)
+    again = PlantedRoot(planted.path)
+    again.layer((), lambda t: [(t / "a").touch(), os.link(t / "a", t / "b")])  # type: ignore[func-returns-value]
+    (back,) = root.look(lambda _: None)
+    assert (gone.up, back.up, back.links_max) == (False, True, 2)
