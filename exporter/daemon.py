@@ -17,7 +17,6 @@ from exporter.config import Config, ConfigError
 from exporter.logs import logger
 from exporter.monitor import Monitor
 from exporter.roots import roots_of
-from exporter.scan import scan_root
 from exporter.view import Loaded, View
 from exporter.web import App, Status, run_server
 
@@ -37,7 +36,7 @@ class Daemon:
         self._version = version
         self._config = load()
         self._loaded = Loaded(successful=True, at=time.time())
-        self._monitor = Monitor(partial(scan_root, rootfs=rootfs))
+        self._monitor = Monitor(rootfs)
 
     def status(self) -> Status:
         """Give what the pages show."""

@@ -1,32 +1,21 @@
-"""The monitor: roots looked at again and again, each on its own."""
+"""The monitor and its workers: real processes, stopped, killed and starved for real."""
 
 from __future__ import annotations
 
-import threading
+import os
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from exporter.model import Reports, Root, RootReport, ScanFacts
+from exporter.keeper import RESTART_SECONDS
+from exporter.model import Root
 from exporter.monitor import GONE_SECONDS, Monitor
+from exporter.planted import PlantedRoot
 from exporter.roots import RootsError
-
-
-def a_root(path: str, *, discovered: bool = False, limit: int | None = None) -> Root:
-    return Root(path, Path(path), discovered, limit)
-
-
-def report(root: Root) -> Reports:
-    return (RootReport(root.path, ScanFacts(True, 1.0, root.links_limit or 0)),)
-
-
-def await_that(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 class Clock:
@@ -45,18 +34,32 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def started(clock: Clock) -> Iterator[Callable[..., Monitor]]:
-    """Start monitors, and stop them at the end."""
-    monitors: list[Monitor] = []
+def monitor(clock: Clock) -> Iterator[Monitor]:
+    made = Monitor(Path("/"), clock)
+    yield made
+    made.stop()
 
-    def start(look: Callable[[Root], Reports], find: Callable[[], tuple[Root, ...]]) -> Monitor:
-        monitors.append(Monitor(look, clock))
-        monitors[-1].follow(find, 0.01)
-        return monitors[-1]
 
-    yield start
-    for monitor in monitors:
-        monitor.stop()
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Root, Root]:
+    """Give two roots with one layer each."""
+    roots = []
+    for name in ("a", "b"):
+        root = PlantedRoot(tmp_path / name)
+        root.image(root.layer((), lambda t: (t / "file").touch()), "one:1")
+        roots.append(a_root(root.path))
+    return roots[0], roots[1]
+
+
+def a_root(path: Path, *, discovered: bool = False, limit: int | None = None) -> Root:
+    return Root(str(path), path, discovered, limit)
+
+
+def await_that(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def paths(monitor: Monitor) -> list[str]:
@@ -64,92 +67,122 @@ def paths(monitor: Monitor) -> list[str]:
 
 
 def test_all_roots_are_reported_in_the_order_of_their_paths(
-    started: Callable[..., Monitor],
+    monitor: Monitor, two: tuple[Root, Root]
 ) -> None:
-    monitor = started(report, lambda: (a_root("/b"), a_root("/a")))
+    monitor.follow(lambda: two[::-1], 0.05)
     await_that(lambda: monitor.ready)
-    assert paths(monitor) == ["/a", "/b"]
+    assert paths(monitor) == [two[0].path, two[1].path]
+    assert all(r.up for r in monitor.reports)
 
 
-def test_a_stuck_root_holds_up_no_other_and_is_never_looked_at_twice_at_a_time(
-    started: Callable[..., Monitor],
+def test_a_stuck_worker_holds_up_no_other_and_gets_no_second_one(
+    monitor: Monitor, two: tuple[Root, Root]
 ) -> None:
-    stuck, looks = threading.Event(), []
-
-    def look(root: Root) -> Reports:
-        looks.append(root.path)
-        if root.path == "/stuck":
-            stuck.wait(10)
-        return report(root)
-
-    monitor = started(look, lambda: (a_root("/stuck"), a_root("/well")))
-    await_that(lambda: looks.count("/well") > 5)
-    assert (paths(monitor), monitor.ready) == (["/well"], False)
-    assert looks.count("/stuck") == 1
-    stuck.set()
+    monitor.follow(lambda: two, 0.05)
     await_that(lambda: monitor.ready)
+    stuck = monitor.keepers[0].pid
+    assert stuck
+    os.kill(stuck, signal.SIGSTOP)
+    looked = [r.scan.looked for r in monitor.reports]
+    await_that(lambda: monitor.reports[1].scan.looked > looked[1] + 0.5)
+    assert monitor.keepers[0].pid == stuck
+    before = monitor.reports[0].scan.looked
+    time.sleep(0.3)
+    assert monitor.reports[0].scan.looked == before
+    os.kill(stuck, signal.SIGCONT)
+    await_that(lambda: monitor.reports[0].scan.looked > before)
 
 
-def test_without_any_root_it_is_ready_and_has_nothing(started: Callable[..., Monitor]) -> None:
-    monitor = started(report, tuple)
+def test_a_worker_that_is_killed_is_started_again_and_its_last_answer_stays(
+    monitor: Monitor, two: tuple[Root, Root]
+) -> None:
+    monitor.follow(lambda: two[:1], 0.05)
+    await_that(lambda: monitor.ready)
+    killed = monitor.keepers[0].pid
+    assert killed
+    os.kill(killed, signal.SIGKILL)
+    await_that(lambda: not alive(killed))
+    (last,) = monitor.reports
+    assert last.up
+    time.sleep(RESTART_SECONDS)
+    await_that(lambda: monitor.reports[0].scan.looked > last.scan.looked)
+    assert monitor.keepers[0].pid != killed
+
+
+def test_workers_end_with_the_monitor(monitor: Monitor, two: tuple[Root, Root]) -> None:
+    monitor.follow(lambda: two, 0.05)
+    await_that(lambda: monitor.ready)
+    pids = [keeper.pid or 0 for keeper in monitor.keepers]
+    monitor.stop()
+    await_that(lambda: not any(alive(pid) for pid in pids))
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_a_worker_is_of_low_priority_and_knows_no_web(
+    monitor: Monitor, two: tuple[Root, Root]
+) -> None:
+    monitor.follow(lambda: two[:1], 0.05)
+    await_that(lambda: monitor.ready)
+    pid = monitor.keepers[0].pid
+    assert pid
+    assert os.getpriority(os.PRIO_PROCESS, pid) == 19
+    done = subprocess.run(["ionice", "-p", str(pid)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "idle"
+    libraries = Path(f"/proc/{pid}/maps").read_text()
+    assert not [name for name in ("pydantic", "_ssl", "_asyncio") if name in libraries]
+
+
+def test_without_any_root_it_is_ready_and_has_nothing(monitor: Monitor) -> None:
+    monitor.follow(tuple, 0.05)
     await_that(lambda: monitor.ready)
     assert monitor.reports == ()
 
 
-def test_a_bug_in_one_look_is_a_problem_of_that_root_and_the_next_look_may_heal_it(
-    started: Callable[..., Monitor],
+def test_a_found_root_that_is_gone_is_kept_for_ten_minutes(
+    monitor: Monitor, clock: Clock, two: tuple[Root, Root]
 ) -> None:
-    broken = [True]
-
-    def look(root: Root) -> Reports:
-        if broken[0]:
-            raise ZeroDivisionError("a bug")
-        return report(root)
-
-    monitor = started(look, lambda: (a_root("/a"),))
-    await_that(lambda: monitor.ready)
-    (told,) = monitor.reports
-    assert [p.what for p in told.problems] == ["unexpected error: ZeroDivisionError: a bug"]
-    broken[0] = False
-    await_that(lambda: monitor.reports[0].problems == ())
-
-
-def test_a_found_root_that_is_gone_is_kept_for_ten_minutes_a_named_one_for_ever(
-    started: Callable[..., Monitor], clock: Clock
-) -> None:
-    found: list[tuple[Root, ...]] = [(a_root("/a", discovered=True),)]
-    monitor = started(report, lambda: found[0])
+    found: list[tuple[Root, ...]] = [(a_root(two[0].seen, discovered=True),)]
+    monitor.follow(lambda: found[0], 0.05)
     await_that(lambda: monitor.ready)
     found[0] = ()
     clock.time = GONE_SECONDS - 1
-    time.sleep(0.1)
-    assert paths(monitor) == ["/a"]
+    time.sleep(0.3)
+    assert paths(monitor) == [two[0].path]
     clock.time = GONE_SECONDS
     await_that(lambda: paths(monitor) == [])
 
 
-def test_a_root_no_longer_named_is_dropped_at_once(started: Callable[..., Monitor]) -> None:
-    monitor = started(report, lambda: (a_root("/a"), a_root("/b")))
+def test_a_root_no_longer_named_is_dropped_at_once(
+    monitor: Monitor, two: tuple[Root, Root]
+) -> None:
+    monitor.follow(lambda: two, 0.05)
     await_that(lambda: monitor.ready)
-    monitor.follow(lambda: (a_root("/b"),), 0.01)
-    await_that(lambda: paths(monitor) == ["/b"])
+    monitor.follow(lambda: two[1:], 0.05)
+    await_that(lambda: paths(monitor) == [two[1].path])
 
 
-def test_a_new_limit_is_in_force_at_the_next_look(started: Callable[..., Monitor]) -> None:
-    monitor = started(report, lambda: (a_root("/a", limit=5),))
-    await_that(lambda: [r.scan.looked for r in monitor.reports] == [5])
-    monitor.follow(lambda: (a_root("/a", limit=6),), 3600)
-    await_that(lambda: [r.scan.looked for r in monitor.reports] == [6])
+def test_a_new_limit_is_in_force_at_once(monitor: Monitor, two: tuple[Root, Root]) -> None:
+    monitor.follow(lambda: (a_root(two[0].seen, limit=5),), 3600)
+    await_that(lambda: [r.limit.value for r in monitor.reports] == [5])
+    monitor.follow(lambda: (a_root(two[0].seen, limit=6),), 3600)
+    await_that(lambda: [r.limit.value for r in monitor.reports] == [6])
 
 
 def test_roots_that_cannot_be_found_out_leave_the_old_ones(
-    started: Callable[..., Monitor],
+    monitor: Monitor, two: tuple[Root, Root]
 ) -> None:
     def fail() -> tuple[Root, ...]:
         raise RootsError("daemon.json: is not JSON")
 
-    monitor = started(report, lambda: (a_root("/a"),))
+    monitor.follow(lambda: two[:1], 0.05)
     await_that(lambda: monitor.ready)
-    monitor.follow(fail, 0.01)
-    time.sleep(0.05)
-    assert paths(monitor) == ["/a"]
+    monitor.follow(fail, 0.05)
+    time.sleep(0.3)
+    assert paths(monitor) == [two[0].path]

@@ -277,7 +277,7 @@ def test_logs_are_logfmt_or_json_lines(root: PlantedRoot, tmp_path: Path) -> Non
     words = ("--log.format=json", "--log.level=debug", str(root.path))
     with served(tmp_path, *words) as daemon:
         daemon.await_that(lambda: daemon.get("/-/ready").status == 200)
-        daemon.await_that(lambda: "pass done" in daemon.log.read_text())
+        daemon.await_that(lambda: "looked" in daemon.log.read_text())
     lines = [json.loads(line) for line in daemon.log.read_text().splitlines()]
     assert {"ts", "level", "event"} <= set(lines[0])
-    assert "pass done" in [line["event"] for line in lines]
+    assert "looked" in [line["event"] for line in lines]

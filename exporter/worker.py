@@ -1,0 +1,81 @@
+"""The process that walks one root: low in CPU and I/O priority, apart from the web server.
+
+It is started as `python -m exporter.worker FD`, where FD is its end of a pipe: orders come
+in, answers go out. It ends when the pipe does. It imports nothing of the web stack, and a
+walk that hangs on a dead mount hangs this process alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import signal
+import sys
+import time
+import traceback
+from multiprocessing.connection import Connection
+from typing import Final
+
+from exporter.model import Problem, Reason, Root, RootReport, ScanFacts
+from exporter.orders import Answer, Orders
+from exporter.scan import LiveRoot
+
+_LOWEST: Final = 19
+
+_IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30, "ppc64le": 273, "s390x": 282}
+"""Number of the system call, by machine (arch/*/entry/syscalls, include/uapi/asm-generic/unistd.h)."""
+
+_WHO_PROCESS: Final = 1  # include/uapi/linux/ioprio.h: IOPRIO_WHO_PROCESS
+_CLASS_IDLE: Final = 3 << 13  # include/uapi/linux/ioprio.h: IOPRIO_CLASS_IDLE
+_PARENT_DEATH: Final = 1  # include/uapi/linux/prctl.h: PR_SET_PDEATHSIG
+
+
+def main() -> None:
+    """Look at a root again and again, as ordered, until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon; it closes the pipe
+    be_a_good_neighbour()
+    pipe: Connection[Answer, Orders] = Connection(int(sys.argv[1]))
+    try:
+        orders = pipe.recv()
+        root = LiveRoot(orders.root, orders.rootfs)
+        while True:
+            pipe.send(_look(root, pipe))
+            if pipe.poll(orders.interval):
+                orders = pipe.recv()
+                if orders.root != root.root:
+                    root = LiveRoot(orders.root, orders.rootfs)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def be_a_good_neighbour() -> None:
+    """Take the lowest priority of CPU and I/O, and end with the process that started us."""
+    os.nice(_LOWEST)
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PARENT_DEATH, signal.SIGKILL)
+    number = _IOPRIO_SET.get(platform.machine())
+    if number is not None:
+        libc.syscall(number, _WHO_PROCESS, 0, _CLASS_IDLE)
+
+
+def _look(root: LiveRoot, pipe: Connection[Answer, Orders]) -> Answer:
+    """Look once. A bug becomes an answer: the root is down, the log has the traceback."""
+    try:
+        return Answer(root.look(lambda reports: pipe.send(Answer(reports))))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise
+    except Exception as error:  # noqa: BLE001  (the one border where a bug is told, not raised)
+        root.drivers.clear()
+        what = f"unexpected error: {type(error).__name__}: {error}"
+        return Answer((down(root.root, what),), traceback.format_exc())
+
+
+def down(root: Root, what: str) -> RootReport:
+    """Give the report of a root that gave nothing."""
+    facts = ScanFacts(complete=False, coverage=0.0, looked=time.time())
+    return RootReport(root.path, facts, problems=(Problem(root.path, what, Reason.ROOT),))
+
+
+if __name__ == "__main__":
+    main()
