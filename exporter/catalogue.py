@@ -16,6 +16,7 @@ from exporter.model import (
     Resource,
     RootReport,
 )
+from exporter.orders import WatchState
 from exporter.view import Loaded, View
 
 PREFIX: Final = "hardlink_"
@@ -26,7 +27,10 @@ Sample = tuple[tuple[str, ...], float]
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """One metric: its name without the prefix, its labels, and how its samples are found."""
+    """One metric: its name without the prefix, its labels, and how its samples are found.
+
+    A name that ends with `_total` is a counter's.
+    """
 
     name: str
     help: str
@@ -110,6 +114,21 @@ def tightest_images(report: RootReport, most: int) -> list[ImageFigures]:
         return float("inf") if n is None else n, image.known_as
 
     return sorted((i for i in report.images if i.name is not None), key=left)[:most]
+
+
+def _watches(read: Callable[[WatchState], float]) -> Callable[[View], Iterator[Sample]]:
+    def samples(view: View) -> Iterator[Sample]:
+        for root, watch in view.watches.items():
+            yield (root,), read(watch)
+
+    return samples
+
+
+def _failed(view: View) -> Iterator[Sample]:
+    for report in view.reports:
+        watch = view.watches.get(report.root)
+        if watch is not None and report.driver is not None:
+            yield (report.root, report.driver), watch.failed.get(report.driver, 0)
 
 
 ROOT: Final = ("root",)
@@ -232,5 +251,30 @@ CATALOGUE: Final = (
         "Problems in the newest report, by reason; /api/v1/report names each.",
         (*DRIVER, "reason"),
         _problems,
+    ),
+    Gauge(
+        "failed_layers_total",
+        "Layers begun and given up while we watched; a layer that was built again though it"
+        " existed already looks the same.",
+        DRIVER,
+        _failed,
+    ),
+    Gauge(
+        "watch_active",
+        "1 if changes are seen as they happen, 0 if only by polling.",
+        ROOT,
+        _watches(lambda watch: watch.active),
+    ),
+    Gauge(
+        "watch_events_total",
+        "Events of the folders where the engine leaves its marks.",
+        ROOT,
+        _watches(lambda watch: watch.events),
+    ),
+    Gauge(
+        "watch_overflows_total",
+        "How often the kernel dropped events because too many came at once.",
+        ROOT,
+        _watches(lambda watch: watch.overflows),
     ),
 )

@@ -41,7 +41,13 @@ class Daemon:
     def status(self) -> Status:
         """Give what the pages show."""
         config = self._config
-        view = View(self._monitor.reports, self._version, config.metrics.images, self._loaded)
+        view = View(
+            self._monitor.reports,
+            self._version,
+            config.metrics.images,
+            self._loaded,
+            self._monitor.watches,
+        )
         return Status(view, config.thresholds, self._monitor.ready)
 
     def reload(self) -> None:

@@ -6,12 +6,13 @@ import multiprocessing
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Final
 
 from exporter.logs import logger
 from exporter.model import Problem, Reports
-from exporter.orders import Answer, Orders
+from exporter.orders import Answer, Orders, WatchState
 
 RESTART_SECONDS: Final = 5.0
 """Pause before a worker that died is started again."""
@@ -26,6 +27,8 @@ class Keeper:
         self.orders = orders
         self.found_at = found_at
         self.reports: Reports | None = None
+        self.watch = WatchState()
+        self._earlier = WatchState()
         self._pipe: Connection[Orders, Answer] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = threading.Event()
@@ -96,6 +99,7 @@ class Keeper:
             finally:
                 with self._lock:
                     self._pipe = None
+                self._earlier = self.watch = replace(self.watch, active=False)
         self._process.wait()
 
     def _hear(self, answer: Answer) -> None:
@@ -105,6 +109,9 @@ class Keeper:
             logger().error("looking at a root failed", failure=answer.failure)
         known = {p for report in self.reports or () for p in report.problems}
         fresh = [p for report in answer.reports for p in report.problems if p not in known]
+        if answer.watch.trouble and answer.watch.trouble != self.watch.trouble:
+            logger().warning("changes are not seen as they happen", reason=answer.watch.trouble)
+        self.watch = answer.watch.plus(self._earlier)
         self.reports = answer.reports
         _log(answer.reports, fresh)
 

@@ -118,6 +118,13 @@ class Kinship:
                     seen.add(id(kin))
                     yield kin
 
+    def shape(self, layer: str) -> Counter[int]:
+        """Count a layer's inodes by the number of names they have in it."""
+        shape: Counter[int] = Counter()
+        for kin in self.held[layer]:
+            shape[kin.holders[layer]] += len(kin.members)
+        return shape
+
     def tightest(self, layer: str, limit: int) -> Tight | None:
         """Find the inode of a layer with the fewest layers left, as `headroom.tightest` does."""
         best: tuple[tuple[int, int, int], list[Kin]] | None = None

@@ -21,7 +21,7 @@ from exporter.findings import LayerFigures
 from exporter.images import read_lineage
 from exporter.kin import Kinship, link_counts
 from exporter.kinds import References, kind_of
-from exporter.model import Folder, Kind, Lineage, Problem, Root
+from exporter.model import Folder, Kind, Lineage, Problem, Reason, Root
 from exporter.settle import remember_places, settle
 from exporter.text import shown_name
 from exporter.tree import Tree
@@ -68,6 +68,7 @@ class Live:
     problems: list[Problem] = field(default_factory=list)
     kept: dict[str, Kept] = field(default_factory=dict)
     kinship: Kinship = field(default_factory=Kinship)
+    drift: list[Problem] = field(default_factory=list)
     walked: int = 0
 
     def look(self, home: Home, publish: Callable[[], None]) -> None:
@@ -101,6 +102,19 @@ class Live:
         counts = link_counts(self.kinship.all_kin())
         counts.update(n for inode, n in others.items() if inode not in self.kinship.kin_of)
         return counts
+
+    def differences(self, kept: Live, home: Home) -> list[Problem]:
+        """Tell the image layers whose names this count found other than an earlier one did."""
+        both = self.kinship.held.keys() & kept.kinship.held.keys()
+        return [
+            Problem(
+                f"{home.where}/{shown_name(id)}",
+                "what was kept of this layer differed from a new count, which is now in force",
+                Reason.DRIFT,
+            )
+            for id in sorted(both)
+            if self.kinship.shape(id) != kept.kinship.shape(id)
+        ]
 
     def path_of(self, home: Home, id: str, inode: int) -> str:
         """Give the smallest name of an inode in an image layer's tree, absolute inside the image."""

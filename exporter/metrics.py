@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from exporter.catalogue import CATALOGUE, PREFIX
+from exporter.catalogue import CATALOGUE, PREFIX, Gauge
 from exporter.view import View
 
 
@@ -26,7 +26,7 @@ class ViewCollector(Collector):
         """Make all families anew from one view."""
         view = self._view()
         for gauge in CATALOGUE:
-            family = GaugeMetricFamily(PREFIX + gauge.name, gauge.help, labels=gauge.labels)
+            family = _family(gauge)
             for labels, value in gauge.samples(view):
                 family.add_metric(labels, float(value))
             yield family
@@ -34,7 +34,12 @@ class ViewCollector(Collector):
     def describe(self) -> Iterator[Metric]:
         """Name all families, without samples, so that `name[]` can select among them."""
         for gauge in CATALOGUE:
-            yield GaugeMetricFamily(PREFIX + gauge.name, gauge.help, labels=gauge.labels)
+            yield _family(gauge)
+
+
+def _family(gauge: Gauge) -> GaugeMetricFamily | CounterMetricFamily:
+    made = CounterMetricFamily if gauge.name.endswith("_total") else GaugeMetricFamily
+    return made(PREFIX + gauge.name, gauge.help, labels=gauge.labels)
 
 
 def to_text(view: View) -> str:

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     LINEAGE = "lineage"  # layerdb is broken here: garbage, a missing parent, a loop
     IMAGE = "image"  # imagedb or repositories.json is broken here
     CHANGED = "changed"  # a layer changed under our eyes each time we counted it
+    DRIFT = "drift"  # what was kept of a layer differed from a new count of it
     MOUNT = "mount"  # another mount hides a part of a layer
     LIMIT_UNKNOWN = "limit_unknown"  # the links limit of this filesystem is not known
     LIMIT_EXCEEDED = "limit_exceeded"  # the links limit set by hand is below today's links

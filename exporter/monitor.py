@@ -14,7 +14,7 @@ from typing import Final
 from exporter.keeper import Keeper
 from exporter.logs import logger
 from exporter.model import Reports, Root
-from exporter.orders import Orders
+from exporter.orders import Orders, WatchState
 from exporter.roots import RootsError
 
 GONE_SECONDS: Final = 600.0
@@ -51,6 +51,11 @@ class Monitor:
     def reports(self) -> Reports:
         """The newest reports of all roots, in the order of their paths."""
         return tuple(report for keeper in self.keepers for report in keeper.reports or ())
+
+    @property
+    def watches(self) -> dict[str, WatchState]:
+        """How the watch of each root stands, by its path."""
+        return {keeper.orders.root.path: keeper.watch for keeper in self.keepers}
 
     @property
     def keepers(self) -> list[Keeper]:

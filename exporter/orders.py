@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from exporter.model import Reports, Root
@@ -18,8 +19,37 @@ class Orders:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchState:
+    """How the watch of a root stands.
+
+    `events`, `overflows` and, by driver, `failed` layers are counted from the worker's start.
+    `trouble` says why there is no watch.
+    """
+
+    active: bool = False
+    events: int = 0
+    overflows: int = 0
+    failed: Mapping[str, int] = field(default_factory=dict)
+    trouble: str = ""
+
+    def plus(self, earlier: WatchState) -> WatchState:
+        """Add what was counted earlier."""
+        failed = {
+            name: self.failed.get(name, 0) + earlier.failed.get(name, 0)
+            for name in {**self.failed, **earlier.failed}
+        }
+        return replace(
+            self,
+            events=self.events + earlier.events,
+            overflows=self.overflows + earlier.overflows,
+            failed=failed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The newest reports of the root. `failure` is the traceback of a bug, for the log."""
 
     reports: Reports
+    watch: WatchState
     failure: str = ""

@@ -58,8 +58,11 @@ class LiveRoot:
     now: Now = time.time
     drivers: dict[str, LiveDriver] = field(default_factory=dict)
 
-    def look(self, publish: Publish) -> Reports:
-        """Look at the root; a first answer, before all is counted, goes to `publish`."""
+    def look(self, publish: Publish, *, anew: bool = False) -> Reports:
+        """Look at the root; a first answer, before all is counted, goes to `publish`.
+
+        `anew`: count all of it again, and see that what was kept was right.
+        """
         try:
             with os.scandir(self.root.seen) as entries:
                 names = {e.name for e in entries if e.is_dir()}
@@ -77,7 +80,7 @@ class LiveRoot:
             def first_answer(report: RootReport) -> None:
                 publish((*reports.values(), report))
 
-            reports[driver.name] = live.look(self, first_answer)
+            reports[driver.name] = live.look(self, first_answer, anew=anew)
         self.drivers = {name: self.drivers[name] for name in reports}
         return tuple(reports.values())
 
@@ -110,13 +113,18 @@ class LiveDriver:
     ground: tuple[object, ...] = ()
     full: FullPass | None = None
 
-    def look(self, root: LiveRoot, publish: Callable[[RootReport], None]) -> RootReport:
+    def look(
+        self, root: LiveRoot, publish: Callable[[RootReport], None], *, anew: bool = False
+    ) -> RootReport:
         """Look at the driver's folder, and report what is known afterwards."""
         started = time.monotonic()
         try:
             with _open_home(self.driver, root) as home:
                 live = self._live_on(home, root)
-                live.look(home, lambda: publish(self._report(home, live, root)))
+                if anew and self.full is not None:
+                    live = self._counted_anew(home, live, root)
+                else:
+                    live.look(home, lambda: publish(self._report(home, live, root)))
                 if self.full is None:
                     entries = sum(kept.entries for kept in live.kept.values())
                     self.full = FullPass(time.monotonic() - started, entries, root.now())
@@ -133,6 +141,14 @@ class LiveDriver:
         if self.live is None or ground != self.ground:
             self.live, self.ground, self.full = Live(root.root, root.now), ground, None
         return self.live
+
+    def _counted_anew(self, home: Home, kept: Live, root: LiveRoot) -> Live:
+        """Count all layers again, apart from what is kept, which is published until then."""
+        fresh = Live(root.root, root.now)
+        fresh.look(home, lambda: None)
+        fresh.drift = fresh.differences(kept, home)
+        self.live, self.full = fresh, None
+        return fresh
 
     def _report(self, home: Home, live: Live, root: LiveRoot) -> RootReport:
         """Put all that is known into one frozen report."""
@@ -162,7 +178,13 @@ class LiveDriver:
             tightest_images=found.tightest_images,
             images=found.images,
             problems=thinking.bounded(
-                [*live.problems, *lost, *found.problems, *_limit_problems(home, root, links_max)]
+                [
+                    *live.problems,
+                    *live.drift,
+                    *lost,
+                    *found.problems,
+                    *_limit_problems(home, root, links_max),
+                ]
             ),
             scan=ScanFacts(
                 complete,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from exporter.model import Reports
+from exporter.orders import WatchState
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +25,4 @@ class View:
     version: str
     images: int
     loaded: Loaded | None = None
+    watches: Mapping[str, WatchState] = field(default_factory=dict)

@@ -14,12 +14,20 @@ import signal
 import sys
 import time
 import traceback
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Final
 
+from exporter.attempts import RIPE_SECONDS
 from exporter.model import Problem, Reason, Root, RootReport, ScanFacts
 from exporter.orders import Answer, Orders
 from exporter.scan import LiveRoot
+from exporter.watched import WatchedRoot
+
+QUIET_SECONDS: Final = 0.2
+"""A burst of events is over when none came for this long."""
+
+LONGEST_BURST: Final = 1.0
+"""A burst is looked at after this long even if it goes on."""
 
 _LOWEST: Final = 19
 
@@ -37,16 +45,36 @@ def main() -> None:
     be_a_good_neighbour()
     pipe: Connection[Answer, Orders] = Connection(int(sys.argv[1]))
     try:
-        orders = pipe.recv()
-        root = LiveRoot(orders.root, orders.rootfs)
-        while True:
-            pipe.send(_look(root, pipe))
-            if pipe.poll(orders.interval):
-                orders = pipe.recv()
-                if orders.root != root.root:
-                    root = LiveRoot(orders.root, orders.rootfs)
+        _serve(pipe)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
+
+
+def _serve(pipe: Connection[Answer, Orders]) -> None:
+    """Look when something happened, and when the interval is over; take new orders in between."""
+    happened = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    orders = pipe.recv()
+    root = WatchedRoot(orders.root, orders.rootfs, lambda: os.eventfd_write(happened, 1))
+    while True:
+        pipe.send(_look(root, pipe))
+        seconds = RIPE_SECONDS if root.pending else orders.interval
+        ready = wait([pipe, happened], min(seconds, orders.interval))
+        if happened in ready:
+            _let_it_rest(happened)
+        if pipe.poll():
+            orders = pipe.recv()
+            if orders.root != root.live.root:
+                root.live = LiveRoot(orders.root, orders.rootfs)
+
+
+def _let_it_rest(happened: int) -> None:
+    """Wait until a burst of events is over, but not for ever: then one look sees all of it."""
+    begun = time.monotonic()
+    while True:
+        os.eventfd_read(happened)
+        left = LONGEST_BURST - (time.monotonic() - begun)
+        if left <= 0 or not wait([happened], min(left, QUIET_SECONDS)):
+            return
 
 
 def be_a_good_neighbour() -> None:
@@ -59,16 +87,16 @@ def be_a_good_neighbour() -> None:
         libc.syscall(number, _WHO_PROCESS, 0, _CLASS_IDLE)
 
 
-def _look(root: LiveRoot, pipe: Connection[Answer, Orders]) -> Answer:
+def _look(root: WatchedRoot, pipe: Connection[Answer, Orders]) -> Answer:
     """Look once. A bug becomes an answer: the root is down, the log has the traceback."""
     try:
-        return Answer(root.look(lambda reports: pipe.send(Answer(reports))))
+        return Answer(root.look(lambda reports: pipe.send(Answer(reports, root.state))), root.state)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
     except Exception as error:  # noqa: BLE001  (the one border where a bug is told, not raised)
-        root.drivers.clear()
+        root.live.drivers.clear()
         what = f"unexpected error: {type(error).__name__}: {error}"
-        return Answer((down(root.root, what),), traceback.format_exc())
+        return Answer((down(root.live.root, what),), root.state, traceback.format_exc())
 
 
 def down(root: Root, what: str) -> RootReport:

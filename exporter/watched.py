@@ -1,0 +1,72 @@
+"""A root under watch: looked at when something happened, and now and then all the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from exporter.attempts import Attempts
+from exporter.drivers import DRIVERS
+from exporter.model import Reports, Root
+from exporter.orders import WatchState
+from exporter.scan import LiveRoot, Publish
+from exporter.watch import Place, Watch, places
+
+RECONCILE_SECONDS: Final = 86_400.0
+"""How often all is counted anew, whatever the watch says."""
+
+
+class WatchedRoot:
+    """One root with its watch. `wake` is called, from another thread, when there is something to see."""
+
+    def __init__(self, root: Root, rootfs: Path, wake: Callable[[], None]) -> None:
+        self.live = LiveRoot(root, rootfs)
+        self.watch = Watch(wake)
+        self.attempts = {driver.name: Attempts(time.monotonic) for driver in DRIVERS}
+        self.trouble = ""
+        self._counted_at = time.monotonic()
+
+    @property
+    def state(self) -> WatchState:
+        """Tell how the watch stands."""
+        return WatchState(
+            self.watch.active,
+            self.watch.events,
+            self.watch.overflows,
+            {name: attempts.failed for name, attempts in self.attempts.items()},
+            self.trouble,
+        )
+
+    @property
+    def pending(self) -> bool:
+        """Whether another look is due soon, to judge what went."""
+        return any(attempts.pending for attempts in self.attempts.values())
+
+    def look(self, publish: Publish) -> Reports:
+        """Arm the watch, then look; so nothing that happens meanwhile is missed.
+
+        After a loss of the watch, and once a day, all is counted anew.
+        """
+        self.trouble = self.watch.arm(self._places())
+        read_at = time.monotonic()
+        anew = self.watch.lost or read_at - self._counted_at >= RECONCILE_SECONDS
+        self.watch.lost = False
+        if anew:
+            self._counted_at = read_at
+        reports = self.live.look(publish, anew=anew)
+        for name, driver in self.live.drivers.items():
+            if driver.live is not None:
+                self.attempts[name].judge(driver.live.lineage, read_at)
+        return reports
+
+    def stop(self) -> None:
+        """Watch nothing any more."""
+        self.watch.stop()
+
+    def _places(self) -> list[Place]:
+        seen = self.live.root.seen
+        drivers = [d.name for d in DRIVERS if (seen / d.name).is_dir()]
+        found = [p for name in drivers for p in places(seen, name, self.attempts[name])]
+        return list({place.path: place for place in found}.values()) or [Place(seen)]
