@@ -2,11 +2,14 @@
 
 The floors, from the top; a module imports only from floors below its own:
 
-    3 program   cli  commands/  daemon  monitor  web  page  growth
-    2 the pass  scan  live  settle  count
-    1 edges     in:  walk  mounts  limits  images  drivers/  roots  config
-                out: catalogue  metrics  report  table  logs
-    0 thinking  findings  headroom  kin  chains  kinds  tree  text  model
+    3 program   cli  commands/  daemon  web  page  growth  monitor  keeper | worker
+    2 the pass  watched  scan  live  settle  count
+    1 edges     in:  walk  watch  mounts  limits  images  files  drivers/  roots  config
+                out: catalogue  samples  metrics  report  table  logs
+    0 thinking  findings  headroom  kin  attempts  chains  kinds  tree  text  model  (orders  view)
+
+The bar stands for a pipe: each root has a worker process of its own, which imports nothing
+above the pass.
 
 `planted` makes roots as the engine does, for the demo and for tests.
 """

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NoReturn
 
 import click
@@ -14,6 +17,7 @@ from exporter.commands.scan import scan
 from exporter.commands.serve import serve
 from exporter.config import ConfigError
 from exporter.roots import RootsError
+from exporter.text import one_line
 from exporter.web import ListenError
 
 WRONG: Final = 2
@@ -36,22 +40,47 @@ for _command in (serve, scan, demo):
 def main() -> NoReturn:
     """Run the command line; whatever goes wrong is one sentence and an exit code."""
     code = 0
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        cli.main(standalone_mode=False)
+        with cli.make_context("hardlink-exporter", sys.argv[1:]) as context:
+            cli.invoke(context)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except click.exceptions.Exit as ended:
+        code = ended.exit_code
     except click.ClickException as error:
-        error.show()
+        _say(error.show)
         code = WRONG
     except (StopError, ConfigError, ListenError, RootsError) as error:
-        click.echo(f"hardlink-exporter: {error}", err=True)
+        _complain(str(error))
         code = WRONG
     except (click.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except BrokenPipeError:  # whoever read our output has enough of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = WRONG
     except Exception as error:  # noqa: BLE001  (the one border where a bug is told, not raised)
-        click.echo(
-            f"hardlink-exporter: unexpected error: {type(error).__name__}: {error}", err=True
-        )
+        _complain(f"unexpected error: {type(error).__name__}: {error}")
         code = WRONG
+    _forget_broken_streams()
     sys.exit(code)
+
+
+def _complain(what: str) -> None:
+    _say(lambda: click.echo(f"hardlink-exporter: {one_line(what)}", err=True))
+
+
+def _say(speak: Callable[[], object]) -> None:
+    with suppress(OSError, ValueError, AttributeError):  # there may be nobody to hear it
+        speak()
+
+
+def _forget_broken_streams() -> None:
+    """Let the interpreter's last flush fail silently where the other end is gone."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

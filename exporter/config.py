@@ -8,7 +8,9 @@ from typing import Annotated, Any, Final
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from yaml.reader import ReaderError
 
+from exporter.files import BrokenFileError, read_small
 from exporter.text import normal_path, one_line
 
 
@@ -53,7 +55,7 @@ class Metrics(_Section):
 
 
 class Scan(_Section):
-    """How `serve` looks. `interval`: seconds between the end of a pass and the next."""
+    """How `serve` looks. `interval`: seconds between looks when no event calls for one."""
 
     interval: Annotated[float, Field(ge=0.1, le=86400)] = 30.0
 
@@ -92,11 +94,11 @@ _WORDS: Final = {
 def load_config(path: Path) -> Config:
     """Read and check a configuration file. Raises ConfigError."""
     try:
-        raw = path.read_bytes()
+        raw = read_small(path, _MOST_BYTES, follow=True)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(raw) > _MOST_BYTES:
-        raise ConfigError(f"{path}: is longer than {_MOST_BYTES} bytes")
+    except BrokenFileError as error:
+        raise ConfigError(f"{path}: {error}") from None
     return parse_config(raw, str(path))
 
 
@@ -110,7 +112,9 @@ def parse_config(raw: bytes, name: str) -> Config:
         place = _place(name, error.problem_mark or error.context_mark)
         raise ConfigError(f"{place}: is not YAML: {error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{name}: is not YAML: {str(error).splitlines()[0]}") from None
+        where = f" (at {error.position})" if isinstance(error, ReaderError) else ""
+        said = str(error).splitlines()[0]
+        raise ConfigError(f"{name}: is not YAML: {said}{where}") from None
     except _BAD_VALUES:  # what PyYAML raises for `!!int ''` and the like
         raise ConfigError(f"{name}: holds a value that is not what its tag says") from None
     if document is None:

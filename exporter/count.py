@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Container
 from dataclasses import dataclass
+from pathlib import Path
 
 from exporter.drivers import Driver
 from exporter.limits import Filesystem
@@ -36,11 +37,13 @@ class Counted:
 class Home:
     """A driver's open folder, with what is known of the ground it stands on.
 
-    `fd` is its descriptor; `where` its path on the host, for problems.
+    `fd` is its descriptor; `where` its path on the host, for problems; `image` the folder of
+    the engine's records.
     """
 
     driver: Driver
     fd: int
+    image: Path
     where: str
     filesystem: Filesystem
     ground: Ground

@@ -51,7 +51,7 @@ class LayerFigures:
     @property
     def whole(self) -> bool:
         """Whether these figures are those of the whole layer."""
-        return not self.changed and not self.problems
+        return not self.changed and not self.problems and bool(self.folder.trees)
 
     def with_tight(self, tight: Tight | None) -> LayerFigures:
         """Give the same figures with this tightest inode."""
@@ -89,7 +89,7 @@ class Findings:
     """The figures of one driver of one root, each as the report has it."""
 
     layers: Mapping[Kind, int]
-    depth_max: int
+    depth_max: int | None
     layers_left: LayersLeft
     tightest: Tightest | None
     tightest_images: tuple[str, ...]
@@ -110,7 +110,8 @@ def findings(
     present = [r for r in lineage.layers.values() if r.cache_id in kinds]
     figures = {r.chain: counted[r.cache_id] for r in present if r.cache_id in counted}
     whole = {chain: f for chain, f in figures.items() if f.whole}
-    depth_max = max(depth.values(), default=0)
+    depths_told = [*depth.values(), *(len(image.chains) for image in lineage.images)]
+    depth_max = max(depths_told, default=0 if lineage.readable else None)
     tight = min(
         ((f.tight, chain) for chain, f in figures.items() if f.tight is not None),
         key=lambda pair: _tightness(pair[0], pair[1], depth),
@@ -124,7 +125,7 @@ def findings(
         tightest=words.tightest(lineage.layers[tight[1]].cache_id, tight[0]) if tight else None,
         tightest_images=_names(standing_on(lineage.images, tight[1])) if tight else (),
         images=tuple(sorted(images, key=_order)),
-        coverage=len(whole) / len(present) if present else 1.0,
+        coverage=_coverage(len(whole), len(present) + lineage.unread, lineage.readable),
         problems=tuple(_layer_problems(lineage.layers.values(), kinds, figures, words.home)),
     )
 
@@ -155,8 +156,15 @@ def _left(figures: LayerFigures, terms: Terms) -> LayersLeft:
     return left
 
 
-def _by_depth(depth: int) -> LayersLeft:
-    return {Resource.DEPTH: left_by_depth(depth)}
+def _coverage(whole: int, present: int, readable: bool) -> float:
+    """Give the part of the image layers that is accounted for; none where nobody knows them."""
+    if not readable:
+        return 0.0
+    return whole / present if present else 1.0
+
+
+def _by_depth(depth: int | None) -> LayersLeft:
+    return {Resource.DEPTH: None if depth is None else left_by_depth(depth)}
 
 
 def _image(
@@ -217,6 +225,8 @@ def _layer_problems(
         if layer.cache_id not in kinds:
             what = f"this folder of the layer {layer.chain} is not there"
             yield Problem(place, what, Reason.LINEAGE)
+        elif layer.chain in figures and not figures[layer.chain].folder.readable:
+            continue  # told already
         elif layer.chain in figures and not figures[layer.chain].folder.trees:
             yield Problem(place, "this folder of a layer holds no tree", Reason.LINEAGE)
         elif layer.chain in figures and figures[layer.chain].changed:

@@ -17,13 +17,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from exporter.chains import broken, shown
+from exporter.files import BrokenFileError, read_small
 from exporter.model import LayerRecord, Lineage, Problem, Reason
 from exporter.text import one_line, path_text, valid
 
@@ -35,10 +35,6 @@ _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _FOLDER_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}")
 _REMOVING: Final = re.compile(r"[0-9a-f]{64}-[0-9a-f]{64}-removing")
-
-
-class _BrokenError(Exception):
-    """A file does not hold what it should."""
 
 
 def read_lineage(home: Path, shown_home: str) -> Lineage:
@@ -64,13 +60,17 @@ def read_lineage(home: Path, shown_home: str) -> Lineage:
                 f"imagedb/content/sha256/{image_record.id[7:]}",
                 f"its layer {missing[0]} is not in layerdb",
             )
-    return Lineage(layers, images, mounts, removing, tuple(reader.problems))
+    return Lineage(
+        layers, images, mounts, removing, reader.unread, reader.readable, tuple(reader.problems)
+    )
 
 
 @dataclass(slots=True)
 class _Reader:
     home: Path
     shown_home: str
+    unread: int = 0
+    readable: bool = True
     problems: list[Problem] = field(default_factory=list)
 
     def problem(self, where: str, what: str, reason: Reason = Reason.IMAGE) -> None:
@@ -81,16 +81,20 @@ class _Reader:
         layers: dict[str, LayerRecord] = {}
         removing: dict[str, float] = {}
         taken: dict[str, str] = {}
-        for name in self._names("layerdb/sha256", Reason.LINEAGE):
+        names = self._names("layerdb/sha256", Reason.LINEAGE, above="layerdb")
+        self.readable = names is not None
+        for name in names or ():
             where = f"layerdb/sha256/{name}"
             if _REMOVING.fullmatch(name):
                 removing |= self._removed(where)
             elif _HEX.fullmatch(name):
+                told = len(self.problems)
                 with _Problems(self, where, Reason.LINEAGE):
                     layer = self._layer(name)
                     if (other := taken.setdefault(layer.cache_id, name)) != name:
-                        raise _BrokenError(f"its cache-id is that of {other} too")
+                        raise BrokenFileError(f"its cache-id is that of {other} too")
                     layers[layer.chain] = layer
+                self.unread += len(self.problems) - told
             else:
                 self.problem(where, "its name is not a chain id", Reason.LINEAGE)
         return layers, removing
@@ -101,29 +105,29 @@ class _Reader:
             cache_id = self._text(f"{folder}/cache-id")
         except FileNotFoundError:
             if (self.home / folder).is_dir():  # it came whole, by a rename
-                raise _BrokenError("it has no cache-id") from None
+                raise BrokenFileError("it has no cache-id") from None
             raise
         if not _FOLDER_ID.fullmatch(cache_id):
-            raise _BrokenError("its cache-id is not the name of a driver's folder")
+            raise BrokenFileError("its cache-id is not the name of a driver's folder")
         try:
             parent: str | None = self._text(f"{folder}/parent")
         except FileNotFoundError:
             parent = None
         if parent is not None and not _DIGEST.fullmatch(parent):
-            raise _BrokenError("its parent is not a chain id")
+            raise BrokenFileError("its parent is not a chain id")
         return LayerRecord(f"sha256:{name}", cache_id, parent)
 
     def _removed(self, where: str) -> dict[str, float]:
         try:
             since = os.stat(self.home / where).st_ctime
             return {self._text(f"{where}/cache-id"): since}
-        except (OSError, _BrokenError):  # gone by now, as it should be
+        except (OSError, BrokenFileError):  # gone by now, as it should be
             return {}
 
     def mounts(self) -> frozenset[str]:
         """Read which folders are containers'."""
         ids: set[str] = set()
-        for name in self._names("layerdb/mounts", Reason.LINEAGE, missing_ok=True):
+        for name in self._names("layerdb/mounts", Reason.LINEAGE, above="") or ():
             for file in ("mount-id", "init-id"):
                 with _Problems(self, f"layerdb/mounts/{name}", Reason.LINEAGE):
                     ids.add(self._text(f"layerdb/mounts/{name}/{file}"))
@@ -133,7 +137,7 @@ class _Reader:
         """Read imagedb: the diff ids of each image, and the image each was built from."""
         diff_ids: dict[str, tuple[str, ...]] = {}
         parents: dict[str, str] = {}
-        for name in self._names("imagedb/content/sha256", Reason.IMAGE):
+        for name in self._names("imagedb/content/sha256", Reason.IMAGE, above="imagedb") or ():
             where = f"imagedb/content/sha256/{name}"
             if not _HEX.fullmatch(name):
                 if not name.startswith(".tmp-"):
@@ -147,34 +151,47 @@ class _Reader:
 
     def references(self) -> dict[str, list[str]]:
         """Read repositories.json: the tags and digests of each image."""
-        found: dict[str, list[str]] = {}
+        images: dict[str, str] = {}
         with _Problems(self, "repositories.json", Reason.IMAGE):
-            for reference, image in _references(self._json("repositories.json")):
-                found.setdefault(image, []).append(one_line(reference))
+            for raw, image in _references(self._json("repositories.json")):
+                reference = one_line(raw)
+                if images.setdefault(reference, image) != image:
+                    self.problem("repositories.json", f"{reference} names two images")
+        found: dict[str, list[str]] = {}
+        for reference, image in images.items():
+            found.setdefault(image, []).append(reference)
         return found
 
-    def _names(self, folder: str, reason: Reason, *, missing_ok: bool = False) -> list[str]:
+    def _names(self, folder: str, reason: Reason, *, above: str) -> list[str] | None:
+        """List a folder; None if that cannot be done.
+
+        The engine makes some of them only when the first entry comes: one that is missing
+        is empty as long as the folder `above` is there.
+        """
         try:
             return sorted(path_text(n) for n in os.listdir(self.home / folder))
         except FileNotFoundError:
-            if not missing_ok:
-                self.problem(folder, "is not there", reason)
+            if os.path.isdir(self.home / above):
+                return []
+            self.problem(folder, "is not there", reason)
         except OSError as error:
             self.problem(folder, f"cannot be read: {error.strerror}", Reason.UNREADABLE)
-        return []
+        return None
 
     def _text(self, file: str) -> str:
-        raw = _read(self.home / file, _SHORT)
+        name = os.path.basename(file)
         try:
-            return raw.decode("ascii").strip()
+            return read_small(self.home / file, _SHORT).decode("ascii").strip()
+        except BrokenFileError as error:
+            raise BrokenFileError(f"{name} {error}") from None
         except UnicodeDecodeError:
-            raise _BrokenError(f"{os.path.basename(file)} holds bytes that are not text") from None
+            raise BrokenFileError(f"{name} holds bytes that are not text") from None
 
     def _json(self, file: str) -> Any:
         try:
-            return json.loads(_read(self.home / file, MOST_BYTES))
+            return json.loads(read_small(self.home / file, MOST_BYTES))
         except (ValueError, RecursionError):
-            raise _BrokenError("is not JSON") from None
+            raise BrokenFileError("is not JSON") from None
 
 
 @dataclass(slots=True)
@@ -194,22 +211,10 @@ class _Problems:
         if isinstance(error, OSError):
             self.reader.problem(self.where, f"cannot be read: {error.strerror}", Reason.UNREADABLE)
             return True
-        if isinstance(error, _BrokenError):
+        if isinstance(error, BrokenFileError):
             self.reader.problem(self.where, str(error), self.reason)
             return True
         return False
-
-
-def _read(path: Path, most: int) -> bytes:
-    """Read a small regular file whole; never follow a symlink, never wait on a fifo."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise _BrokenError("is not a regular file")
-        raw = file.read(most + 1)
-    if len(raw) > most:
-        raise _BrokenError(f"{path.name} is longer than {most} bytes")
-    return raw
 
 
 def _diff_ids(config: Any) -> tuple[str, ...]:
@@ -220,18 +225,18 @@ def _diff_ids(config: Any) -> tuple[str, ...]:
     if not isinstance(ids, list) or not all(
         isinstance(i, str) and _DIGEST.fullmatch(i) for i in ids
     ):
-        raise _BrokenError("has no list of diff ids under rootfs.diff_ids")
+        raise BrokenFileError("has no list of diff ids under rootfs.diff_ids")
     return tuple(ids)
 
 
 def _references(document: Any) -> Iterator[tuple[str, str]]:
     repositories = document.get("Repositories") if isinstance(document, dict) else None
     if not isinstance(repositories, dict):
-        raise _BrokenError("has no Repositories")
+        raise BrokenFileError("has no Repositories")
     for references in repositories.values():
         if not isinstance(references, dict):
-            raise _BrokenError("has a repository that is not an object")
+            raise BrokenFileError("has a repository that is not an object")
         for reference, image in references.items():
             if not isinstance(image, str):
-                raise _BrokenError("has a reference that is not to an image id")
+                raise BrokenFileError("has a reference that is not to an image id")
             yield reference, image

@@ -129,10 +129,10 @@ class Live:
         The engine writes on meanwhile, so what does not fit together is read again: a layer
         removed between two readings is no trouble, one that stays broken is.
         """
-        image = f"image/{home.driver.name}"
+        shown_image = f"{self.root.path}/image/{home.driver.name}"
         for attempt in range(ATTEMPTS):
             time.sleep(SETTLE_SECONDS if attempt else 0)
-            self.lineage = read_lineage(self.root.seen / image, f"{self.root.path}/{image}")
+            self.lineage = read_lineage(home.image, shown_image)
             listed, problems = folders(home.driver, home.fd, home.where)
             self.problems = [*self.lineage.problems, *problems]
             present = {folder.id for folder in listed if folder.trees}
@@ -225,7 +225,7 @@ def _figures(home: Home, counted: Counted) -> LayerFigures:
     """Tell what a folder costs to stack on, and how its counting went."""
     tree, driver = counted.tree, home.driver
     cost = None
-    if tree is not None and driver.costs_a_tree:
+    if tree is not None and tree.directories and driver.costs_a_tree:
         cost = tree.made_anew + (tree.regular if home.filesystem.link_costs_inode else 0)
     return LayerFigures(
         counted.folder,

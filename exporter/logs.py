@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -19,6 +21,19 @@ LEVELS: Final = {
 FORMATS: Final = ("logfmt", "json")
 
 
+class _Stderr(io.StringIO):
+    """Writes to stderr as it is now. A full disk or a closed pipe there must not stop the daemon."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.flush()
+
+
 def start_logging(level: str, form: str) -> None:
     """Set up logging for the whole process."""
     structlog.configure(
@@ -31,7 +46,7 @@ def start_logging(level: str, form: str) -> None:
             else structlog.processors.LogfmtRenderer(key_order=["ts", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Stderr()),
         cache_logger_on_first_use=False,
     )
 

@@ -6,26 +6,27 @@ nothing behind. The values are those of the newest look, which is told by the ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from exporter.catalogue import CATALOGUE, PREFIX, Gauge
+from exporter.catalogue import CATALOGUE, FIGURES, PREFIX, Gauge
 from exporter.view import View
 
 
 class ViewCollector(Collector):
     """Renders the catalogue from whatever view is current at each scrape."""
 
-    def __init__(self, view: Callable[[], View]) -> None:
+    def __init__(self, view: Callable[[], View], catalogue: Sequence[Gauge] = CATALOGUE) -> None:
         self._view = view
+        self._catalogue = catalogue
 
     def collect(self) -> Iterator[Metric]:
         """Make all families anew from one view."""
         view = self._view()
-        for gauge in CATALOGUE:
+        for gauge in self._catalogue:
             family = _family(gauge)
             for labels, value in gauge.samples(view):
                 family.add_metric(labels, float(value))
@@ -33,7 +34,7 @@ class ViewCollector(Collector):
 
     def describe(self) -> Iterator[Metric]:
         """Name all families, without samples, so that `name[]` can select among them."""
-        for gauge in CATALOGUE:
+        for gauge in self._catalogue:
             yield _family(gauge)
 
 
@@ -45,5 +46,5 @@ def _family(gauge: Gauge) -> GaugeMetricFamily | CounterMetricFamily:
 def to_text(view: View) -> str:
     """Write the metrics in Prometheus' text format, for a textfile collector."""
     registry = CollectorRegistry()
-    registry.register(ViewCollector(lambda: view))
+    registry.register(ViewCollector(lambda: view, FIGURES))
     return generate_latest(registry).decode()

@@ -107,12 +107,18 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """All that `image/<driver>/` says: who stands on whom, and under which name."""
+    """All that `image/<driver>/` says: who stands on whom, and under which name.
+
+    `unread` counts the entries of layerdb that are there but could not be understood;
+    `readable` is whether layerdb could be listed at all.
+    """
 
     layers: Mapping[str, LayerRecord] = field(default_factory=dict)
     images: tuple[ImageRecord, ...] = ()
     mount_ids: frozenset[str] = frozenset()
     removing: Mapping[str, float] = field(default_factory=dict)
+    unread: int = 0
+    readable: bool = True
     problems: tuple[Problem, ...] = ()
 
 
@@ -121,7 +127,8 @@ class Folder:
     """One folder of a driver's home, before anyone has said what it is.
 
     `trees` are its sub-folders that hold files of a layer; `stacked` is the one whose
-    names a child layer links again, if any. `changed` is a unix time.
+    names a child layer links again, if any. `changed` is a unix time. A folder that is not
+    `readable` has no trees for us.
     """
 
     id: str
@@ -130,6 +137,7 @@ class Folder:
     half_made: bool
     writable: bool
     changed: float
+    readable: bool = True
 
 
 LayersLeft = Mapping[Resource, int | None]

@@ -86,7 +86,7 @@ def covered_below(home: Path, mounts: Iterable[Mount]) -> dict[tuple[int, int], 
         if not mount.point.startswith(below):
             continue
         directory, name = os.path.split(mount.point)
-        if name == b"merged":
+        if name == b"merged" and os.path.dirname(directory) + b"/" == below:
             continue
         try:
             status = os.stat(directory)

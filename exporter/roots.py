@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from exporter.drivers import DRIVERS
+from exporter.files import BrokenFileError, read_small
 from exporter.model import Root
 from exporter.text import normal_path, path_text
 
@@ -22,6 +23,7 @@ DAEMON_JSON: Final = "/etc/docker/daemon.json"
 DEFAULT_ROOT: Final = "/var/lib/docker"
 
 _REMAPPED: Final = re.compile(r"[0-9]+\.[0-9]+")
+_MOST_BYTES: Final = 1 << 20
 _MOST_SYMLINKS: Final = 40
 
 
@@ -53,8 +55,8 @@ def seen_path(path: str, rootfs: Path) -> Path:
             done.append(part)
             continue
         followed += 1
-        if followed > _MOST_SYMLINKS:
-            raise RootsError(f"{path}: too many symbolic links")
+        if followed > _MOST_SYMLINKS:  # a loop: whoever opens it will tell
+            return rootfs / path.lstrip("/")
         if target.startswith("/"):
             done = []
         todo += [p for p in target.split("/") if p][::-1]
@@ -77,8 +79,8 @@ def named_roots(
     roots: dict[str, Root] = {}
     for given in paths:
         path = normal_path(os.path.abspath(given))
-        shown = path_text(path)
-        roots[shown] = Root(shown, seen_path(path, rootfs), False, links_limits.get(shown))
+        shown, seen = path_text(path), seen_path(path, rootfs)
+        roots[shown] = Root(shown, seen, False, _limit(shown, seen, rootfs, links_limits))
     return tuple(roots.values())
 
 
@@ -95,18 +97,32 @@ def discovered_roots(rootfs: Path, links_limits: Mapping[str, int]) -> tuple[Roo
     except OSError:
         names = []
     places += [(normal_path(f"{path}/{n}"), seen / n) for n in names if _is_store(seen / n)]
-    return tuple(Root(p, s, True, links_limits.get(p)) for p, s in places)
+    return tuple(Root(p, s, True, _limit(p, s, rootfs, links_limits)) for p, s in places)
 
 
 def _is_store(folder: Path) -> bool:
-    return any((folder / driver.name).is_dir() for driver in DRIVERS)
+    """Whether a folder holds a driver's layers, or may do so as far as we are let to see."""
+    if not os.path.isdir(folder):
+        return False
+    may_look = os.access(folder, os.R_OK | os.X_OK)
+    return not may_look or any(os.path.isdir(folder / driver.name) for driver in DRIVERS)
+
+
+def _limit(root: str, seen: Path, rootfs: Path, links_limits: Mapping[str, int]) -> int | None:
+    """Find the limit set for a root, by its path or by the one that its symlinks lead to."""
+    if root in links_limits:
+        return links_limits[root]
+    below = os.path.relpath(os.path.realpath(seen), os.path.realpath(rootfs))
+    return links_limits.get(path_text(normal_path(f"/{below}")))
 
 
 def _data_root(daemon_json: Path) -> str | None:
     try:
-        document = json.loads(daemon_json.read_bytes())
+        document = json.loads(read_small(daemon_json, _MOST_BYTES, follow=True).strip() or b"{}")
     except FileNotFoundError:
         return None
+    except BrokenFileError as error:
+        raise RootsError(f"{DAEMON_JSON}: {error}; name the roots instead") from None
     except OSError as error:
         raise RootsError(f"{DAEMON_JSON}: {error.strerror}; name the roots instead") from None
     except (ValueError, RecursionError):

@@ -35,6 +35,7 @@ from exporter.model import (
     ScanFacts,
 )
 from exporter.mounts import covered_below, read_mounts
+from exporter.roots import seen_path
 from exporter.walk import Ground
 
 Now = Callable[[], float]
@@ -64,13 +65,12 @@ class LiveRoot:
         `anew`: count all of it again, and see that what was kept was right.
         """
         try:
-            with os.scandir(self.root.seen) as entries:
-                names = {e.name for e in entries if e.is_dir()}
+            empty = not os.listdir(self.root.seen)
         except OSError as error:
             return self._nothing(f"the root cannot be read: {error.strerror}")
-        found = [driver for driver in DRIVERS if _is_of(driver, names)]
+        found = [driver for driver in DRIVERS if self.holds(driver)]
         if not found:
-            what = "the root is empty" if not names else "the root is not a Docker storage root"
+            what = "the root is empty" if empty else "the root is not a Docker storage root"
             known = ", ".join(f"{driver.name}/" for driver in DRIVERS)
             return self._nothing(f"{what}: it has none of {known}")
         reports: dict[str, RootReport] = {}
@@ -84,17 +84,24 @@ class LiveRoot:
         self.drivers = {name: self.drivers[name] for name in reports}
         return tuple(reports.values())
 
+    def seen(self, *names: str) -> Path:
+        """Give the place where we see a folder of the root, its symlinks being the host's."""
+        path = self.root.seen.joinpath(*names)
+        if self.rootfs == Path("/"):
+            return path
+        return seen_path(f"/{os.path.relpath(path, self.rootfs)}", self.rootfs)
+
+    def holds(self, driver: Driver) -> bool:
+        """Whether this root holds a driver's layers.
+
+        Podman's and CRI-O's stores have an `overlay/` too, but `overlay-layers/` beside it.
+        """
+        others = self.root.seen / f"{driver.name}-layers"
+        return os.path.isdir(self.seen(driver.name)) and not os.path.isdir(others)
+
     def _nothing(self, what: str) -> Reports:
         self.drivers = {}
         return (_down(self.root, what, self.now),)
-
-
-def _is_of(driver: Driver, names: set[str]) -> bool:
-    """Whether a root with these folders holds this driver's layers.
-
-    Podman's and CRI-O's stores have an `overlay/` too, but `overlay-layers/` beside it.
-    """
-    return driver.name in names and f"{driver.name}-layers" not in names
 
 
 def _down(root: Root, what: str, now: Now, driver: str | None = None) -> RootReport:
@@ -198,13 +205,14 @@ class LiveDriver:
 @contextmanager
 def _open_home(driver: Driver, root: LiveRoot) -> Iterator[Home]:
     """Open a driver's folder for one look: kept open, it would hold up an unmount."""
-    seen = root.root.seen / driver.name
+    seen = root.seen(driver.name)
     fd = os.open(seen, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         mounts = read_mounts()
         filesystem = filesystem_of(fd, mounts, root.rootfs).overridden(root.root.links_limit)
         ground = Ground(os.stat(fd).st_dev, filesystem.inode_in_entry, covered_below(seen, mounts))
-        yield Home(driver, fd, f"{root.root.path}/{driver.name}", filesystem, ground)
+        where = f"{root.root.path}/{driver.name}"
+        yield Home(driver, fd, root.seen("image", driver.name), where, filesystem, ground)
     finally:
         os.close(fd)
 

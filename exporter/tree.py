@@ -73,16 +73,23 @@ class Tree:
         return ours < self._folder(other) + os.fsencode(other_name)
 
     def _folder(self, number: int) -> bytes:
-        """Build a directory's path, with its last slash; the newest few are remembered."""
-        if (built := self._built.get(number)) is None:
-            parts = [b""]
-            step = number
-            while step:
-                step, name = self.directories[step]
-                parts.append(os.fsencode(name))
-            parts.append(b"")
-            built = b"/".join(reversed(parts))
-            if len(self._built) > _REMEMBERED:
-                self._built.clear()
-            self._built[number] = built
-        return built
+        """Build a directory's path, with its last slash.
+
+        The newest few are remembered, and a path is built from that of the nearest one above
+        it: so a thousand folders side by side, deep down, cost a copy each.
+        """
+        names: list[bytes] = []
+        step = number
+        while step and step not in self._built:
+            step, name = self.directories[step]
+            names.append(os.fsencode(name))
+        path = self._built.pop(step, b"/")
+        self._built[step] = path
+        if names:
+            above = b"".join([path, *(name + b"/" for name in reversed(names[1:]))])
+            if len(names) > 1:
+                self._built[self.directories[number][0]] = above
+            path = self._built[number] = above + names[0] + b"/"
+        while len(self._built) > _REMEMBERED:
+            del self._built[next(iter(self._built))]
+        return path

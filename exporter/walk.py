@@ -132,7 +132,12 @@ class _Walker:
         except OSError as error:
             self._failed((above.number, name), error)
             return
-        status = os.stat(fd)
+        try:
+            status = os.stat(fd)
+        except OSError as error:
+            os.close(fd)
+            self._failed((above.number, name), error)
+            return
         if status.st_dev != self.ground.device:
             os.close(fd)
             self.lost((above.number, name), _COVERED, Reason.MOUNT)
@@ -233,9 +238,9 @@ def _reopen(below: int | None, identity: tuple[int, int]) -> int:
     """Open the directory above `below`, and be sure that it is the one we came from."""
     try:
         fd = os.open("..", OPEN_DIR, dir_fd=below)
+        status = os.stat(fd)
     except OSError as error:
         raise _TreeMovedError from error
-    status = os.stat(fd)
     if (status.st_dev, status.st_ino) != identity:
         os.close(fd)
         raise _TreeMovedError

@@ -46,12 +46,10 @@ class Place:
     tell: Callable[[str, bool], None] | None = None
 
 
-def places(root: Path, driver: str, attempts: Attempts) -> tuple[Place, ...]:
+def places(home: Path, image: Path, attempts: Attempts) -> tuple[Place, ...]:
     """Give the folders of one driver where the engine leaves its marks."""
-    image = root / "image" / driver
     return (
-        Place(root),
-        Place(root / driver, attempts.folder),
+        Place(home, attempts.folder),
         Place(image),
         Place(image / "layerdb/sha256", attempts.record),
         Place(image / "layerdb/mounts", attempts.record),

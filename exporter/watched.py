@@ -66,7 +66,8 @@ class WatchedRoot:
         self.watch.stop()
 
     def _places(self) -> list[Place]:
-        seen = self.live.root.seen
-        drivers = [d.name for d in DRIVERS if (seen / d.name).is_dir()]
-        found = [p for name in drivers for p in places(seen, name, self.attempts[name])]
-        return list({place.path: place for place in found}.values()) or [Place(seen)]
+        live = self.live
+        found = [Place(live.root.seen)]
+        for name in (driver.name for driver in DRIVERS if live.holds(driver)):
+            found += places(live.seen(name), live.seen("image", name), self.attempts[name])
+        return found

@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import logging
 import os
+import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from exporter.view import View
 
 _SHUTDOWN_SECONDS: Final = 0.5
 _PORTS: Final = 65535
+
+_REFUSED: Final = re.compile(r";\s*q=0(\.0*)?\s*(;|$)")
 
 _HTML: Final = "text/html; charset=utf-8"
 _JSON: Final = "application/json"
@@ -75,6 +78,8 @@ class App:
         self, scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         """Answer one request; the start and end of the server are answered with nothing."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000, "reason": None})
         if scope["type"] != "http":
             return
         answer = self._answer(scope)
@@ -125,21 +130,27 @@ class App:
 
     def _metrics(self, scope: HTTPScope) -> Answer:
         """Render the metrics in the format that the client asks for."""
-        encode, content_type = choose_encoder(_header(scope, b"accept"))
+        try:
+            encode, content_type = choose_encoder(_wanted(scope, b"accept"))
+        except (TypeError, ValueError):  # a version that is none
+            encode, content_type = choose_encoder("")
         names = parse_qs(scope["query_string"].decode("latin-1")).get("name[]")
         if names:
             body = encode(self._registry.restricted_registry(names))
         else:
             body = encode(self._registry)
         vary = (b"vary", b"accept, accept-encoding")
-        if gzip_accepted(_header(scope, b"accept-encoding")):
+        if gzip_accepted(_wanted(scope, b"accept-encoding")):
             packed = gzip.compress(body, compresslevel=1)
             return Answer(200, content_type, packed, (vary, (b"content-encoding", b"gzip")))
         return Answer(200, content_type, body, (vary,))
 
 
-def _header(scope: HTTPScope, name: bytes) -> str:
-    return ",".join(v.decode("latin-1") for n, v in scope["headers"] if n.lower() == name)
+def _wanted(scope: HTTPScope, name: bytes) -> str:
+    """Give a header's list without what the client refuses (`q=0`)."""
+    values = [v.decode("latin-1") for n, v in scope["headers"] if n.lower() == name]
+    parts = [part.strip() for value in values for part in value.split(",")]
+    return ",".join(part for part in parts if not _REFUSED.search(part))
 
 
 def listen(address: str) -> socket.socket:

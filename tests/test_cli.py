@@ -194,7 +194,75 @@ def test_help_and_version_are_everywhere(run: Run) -> None:
             assert "--help" in done.stdout
 
 
-def test_a_reader_that_has_enough_causes_no_traceback(root: PlantedRoot) -> None:
-    command = f"{sys.executable} -m exporter scan --output json {root.path} | true"
+@pytest.mark.parametrize("words", ["scan --output json", "scan --output metrics", "-h"])
+def test_a_closed_pipe_is_no_traceback_and_never_a_negative_answer(
+    root: PlantedRoot, words: str
+) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    line = [sys.executable, "-m", "exporter", *words.split()]
+    line += [str(root.path)] if words.startswith("scan") else []
+    done = subprocess.run(line, stdout=theirs, stderr=subprocess.PIPE, check=False)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (2, b"")
+
+
+def test_a_closed_stdout_is_one_sentence(root: PlantedRoot) -> None:
+    command = f"{sys.executable} -m exporter scan --output json {root.path} >&-"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (
+        2,
+        "hardlink-exporter: stdout is closed; name an --output.file instead\n",
+    )
+
+
+def test_a_narrow_terminal_never_shows_a_figure_cut_short(root: PlantedRoot) -> None:
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "exporter", "scan", str(root.path)]
+    environment = os.environ | {"COLUMNS": "40"}
+    subprocess.run(words, stdout=theirs, check=True, env=environment)
+    os.close(theirs)
+    said = os.read(ours, 100_000).decode()
+    os.close(ours)
+    (row,) = (line for line in said.splitlines() if line.startswith("  one:1"))
+    assert row.count(" 64999") == 2
+
+
+def test_an_output_file_that_is_no_file_is_left_alone(
+    root: PlantedRoot, tmp_path: Path, run: Run
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    done = run("scan", f"--output.file={tmp_path}/fifo", str(root.path))
+    assert (done.returncode, "is not a regular file" in done.stderr) == (2, True)
+    (tmp_path / "to").write_text("old")
+    (tmp_path / "link").symlink_to("to")
+    assert run("scan", f"--output.file={tmp_path}/link", str(root.path)).returncode == 0
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "to").read_text())["version"] == 1
+
+
+def test_a_bad_root_does_not_keep_the_others_from_being_told(
+    root: PlantedRoot, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    done = run("scan", f"--path.rootfs={tmp_path}", "/loop", "/docker")
+    assert done.returncode == 2
+    assert [r["up"] for r in json.loads(done.stdout)["roots"]] == [False, True]
+
+
+def test_a_drivers_folder_may_be_a_symlink_of_the_host(
+    root: PlantedRoot, tmp_path: Path, run: Run
+) -> None:
+    (root.path / "overlay").rename(tmp_path / "elsewhere")
+    (root.path / "overlay").symlink_to("/elsewhere")
+    (one,) = json.loads(run("scan", f"--path.rootfs={tmp_path}", "/docker").stdout)["roots"]
+    assert (one["up"], one["layers_left"]["links"], one["problems"]) == (True, 64999, [])
+
+
+def test_a_limit_holds_for_a_root_that_is_named_by_a_symlink(
+    root: PlantedRoot, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "link").symlink_to(root.path)
+    file = write(tmp_path / "c.yml", f"links_limits: {{/{root.path}/: 7}}\n")
+    (one,) = json.loads(run("scan", f"--config.file={file}", f"{tmp_path}/link").stdout)["roots"]
+    assert (one["root"], one["links_limit"]) == (f"{tmp_path}/link", 7)

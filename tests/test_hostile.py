@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -505,6 +506,100 @@ def test_another_filesystem_mounted_in_a_layer_is_not_entered(healthy: PlantedRo
     assert reasons(report) == [(str(point).removeprefix(f"{healthy.path}/"), Reason.MOUNT)]
     assert report.links_max == 2
     assert good_left(report) == EXT4 - 2
+
+
+@pytest.mark.root
+def test_a_whole_tree_on_another_filesystem_is_told_and_the_rest_is_right(
+    healthy: PlantedRoot,
+) -> None:
+    need_root()
+    diffs = healthy.layer((), a_file())
+    healthy.image(diffs, "away:1")
+    with mounted("-t", "tmpfs", "none", str(healthy.tree(diffs))):
+        report = look_one(healthy.path, EXT4)
+    assert {r for _, r in reasons(report)} == {Reason.MOUNT}
+    assert image(report, "away:1")["layers_left"] == {"links": None, "inodes": None, "depth": 124}
+    assert good_left(report) == EXT4 - 2
+
+
+def test_a_layer_whose_root_is_gone_is_not_taken_for_one_that_cannot_run_out(
+    healthy: PlantedRoot,
+) -> None:
+    diffs = healthy.layer((), a_file())
+    healthy.image(diffs, "hollow:1")
+    shutil.rmtree(healthy.tree(diffs))
+    report = look_one(healthy.path, EXT4)
+    row = image(report, "hollow:1")
+    assert row["layers_left"] == {"links": None, "inodes": None, "depth": 124}
+    assert (row["chain_layers_left"], report.inodes_over) == (None, None)
+    assert report.scan.coverage == 2 / 3
+
+
+def test_unreadable_records_leave_nothing_told_as_whole(healthy: PlantedRoot) -> None:
+    with open_to_all(healthy.path):
+        (healthy.path / "image").chmod(0)
+        (report,) = as_nobody(healthy.path)
+        (healthy.path / "image").chmod(0o755)
+    assert (report["up"], report["depth_max"], report["layers_left"]) == (
+        True,
+        None,
+        {"depth": None},
+    )
+    assert (report["scan"]["coverage"], report["scan"]["complete"]) == (0.0, False)
+    assert report["inodes"] is None
+
+
+def test_an_unreadable_layer_folder_is_one_problem_and_lowers_the_coverage(
+    healthy: PlantedRoot,
+) -> None:
+    diffs = healthy.layer((), a_file())
+    folder = healthy.tree(diffs).parent
+    with open_to_all(healthy.path):
+        folder.chmod(0)
+        (report,) = as_nobody(healthy.path)
+        folder.chmod(0o755)
+    assert [(p["where"], p["reason"]) for p in report["problems"]] == [(str(folder), "unreadable")]
+    assert report["scan"]["coverage"] == 2 / 3
+
+
+def test_an_engine_that_never_had_a_layer_has_no_problem(planted: PlantedRoot) -> None:
+    (planted.image_home / "layerdb/sha256").rmdir()
+    report = look_one(planted.path)
+    assert (report.up, report.problems, report.scan.coverage) == (True, (), 1.0)
+
+
+def test_a_reference_that_names_two_images_is_a_problem(healthy: PlantedRoot) -> None:
+    ids = [healthy.image(healthy.layer((), a_file())) for _ in range(2)]
+    tags = {name: {"x:1": id} for name, id in zip(("x", "y"), ids, strict=True)}
+    (healthy.image_home / "repositories.json").write_text(json.dumps({"Repositories": tags}))
+    report = look_one(healthy.path)
+    assert reasons(report) == [("image/overlay/repositories.json", Reason.IMAGE)]
+    assert [i.names for i in report.images].count(("x:1",)) == 1
+
+
+def test_many_folders_deep_down_that_hold_names_of_one_file_cost_little(
+    healthy: PlantedRoot,
+) -> None:
+    def fill(tree: Path) -> None:
+        deep = tree.joinpath(*["d"] * 900)
+        fd = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
+        os.close(os.open("hot", os.O_CREAT, dir_fd=fd))
+        os.makedirs(deep)
+        for i in range(4000):
+            os.mkdir(deep / f"w{i}")
+            os.link(tree / "hot", deep / f"w{i}/hot")
+        os.close(fd)
+
+    diffs = healthy.layer((), fill)
+    healthy.image(diffs, "wide:1")
+    begun = time.process_time()
+    report = look_one(healthy.path, EXT4)
+    spent = time.process_time() - begun
+    row = image(report, "wide:1")
+    assert row["tightest"]["names"] == 4001
+    assert row["tightest"]["path"] == f"{'/d' * 900}/w0/hot"
+    assert spent < 3  # it was more than 10 when each path was built from its top
+    subprocess.run(["rm", "-rf", str(healthy.tree(diffs))], check=True)
 
 
 def test_a_merged_folder_is_never_entered(healthy: PlantedRoot) -> None:

@@ -116,10 +116,11 @@ def test_an_image_may_have_no_layers(planted: PlantedRoot, config: str) -> None:
 
 def test_records_that_are_not_there_are_told_one_by_one(tmp_path: Path) -> None:
     assert read_lineage(tmp_path, HOME) == Lineage(
+        readable=False,
         problems=(
             Problem(f"{HOME}/layerdb/sha256", "is not there", Reason.LINEAGE),
             Problem(f"{HOME}/imagedb/content/sha256", "is not there", Reason.IMAGE),
-        )
+        ),
     )
 
 
@@ -185,7 +186,7 @@ def test_only_regular_files_of_a_bounded_length_are_read(planted: PlantedRoot, k
         "fifo": ("is not a regular file", Reason.IMAGE),
         "symlink": ("cannot be read: Too many levels of symbolic links", Reason.UNREADABLE),
         "folder": ("cannot be read: Is a directory", Reason.UNREADABLE),
-        "long": (f"repositories.json is longer than {MOST_BYTES} bytes", Reason.IMAGE),
+        "long": (f"is longer than {MOST_BYTES} bytes", Reason.IMAGE),
     }
     assert told(planted) == [("repositories.json", *said[kind])]
 

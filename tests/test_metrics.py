@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families as families
 
-from exporter.catalogue import CATALOGUE
-from exporter.metrics import to_text
+from exporter.catalogue import FIGURES, WATCHES
+from exporter.metrics import ViewCollector, to_text
 from exporter.model import (
     FullPass,
     ImageFigures,
@@ -23,6 +24,7 @@ from exporter.model import (
     ScanFacts,
     Tightest,
 )
+from exporter.orders import WatchState
 from exporter.view import Loaded, View
 
 LEFT = {Resource.LINKS: 7, Resource.INODES: 900, Resource.DEPTH: 121}
@@ -89,6 +91,7 @@ hardlink_problems{driver="overlay",reason="unreadable",root="/var/lib/docker"} 0
 hardlink_problems{driver="overlay",reason="lineage",root="/var/lib/docker"} 0.0
 hardlink_problems{driver="overlay",reason="image",root="/var/lib/docker"} 2.0
 hardlink_problems{driver="overlay",reason="changed",root="/var/lib/docker"} 0.0
+hardlink_problems{driver="overlay",reason="drift",root="/var/lib/docker"} 0.0
 hardlink_problems{driver="overlay",reason="mount",root="/var/lib/docker"} 0.0
 hardlink_problems{driver="overlay",reason="limit_unknown",root="/var/lib/docker"} 0.0
 hardlink_problems{driver="overlay",reason="limit_exceeded",root="/var/lib/docker"} 0.0
@@ -153,7 +156,7 @@ def test_images_are_those_with_least_left_ties_by_name_and_none_when_turned_off(
 def test_every_metric_has_its_help_and_type_even_without_samples() -> None:
     text = to_text(View((), "1.2", 10))
     helped = [line.split()[2] for line in text.splitlines() if line.startswith("# HELP")]
-    assert helped == [f"hardlink_{gauge.name}" for gauge in CATALOGUE]
+    assert helped == [f"hardlink_{gauge.name}" for gauge in FIGURES]
 
 
 @given(
@@ -171,3 +174,17 @@ def test_any_text_in_a_label_comes_back_from_a_parser(root: str, image: str) -> 
         if s.labels["resource"] == "links"
     }
     assert found == {(root.replace("\r", "\\r"), image.replace("\r", "\\r"), 3)}
+
+
+def test_the_watch_is_told_by_root_and_layers_given_up_by_driver() -> None:
+    watch = WatchState(active=True, events=7, overflows=1, failed={"overlay": 2})
+    view = View((REPORT,), "1.2", 10, watches={REPORT.root: watch})
+    registry = CollectorRegistry()
+    registry.register(ViewCollector(lambda: view, WATCHES))
+    told = [x for x in generate_latest(registry).decode().splitlines() if not x.startswith("#")]
+    assert told == [
+        'hardlink_failed_layers_total{driver="overlay",root="/var/lib/docker"} 2.0',
+        'hardlink_watch_active{root="/var/lib/docker"} 1.0',
+        'hardlink_watch_events_total{root="/var/lib/docker"} 7.0',
+        'hardlink_watch_overflows_total{root="/var/lib/docker"} 1.0',
+    ]

@@ -84,12 +84,11 @@ def test_a_symlink_to_a_symlink_is_followed_to_its_end(host: Path) -> None:
 
 
 @pytest.mark.parametrize("links", [{"a": "a"}, {"a": "/b", "b": "/a"}, {"a": "a/a"}])
-def test_a_loop_of_symlinks_is_one_sentence(host: Path, links: dict[str, str]) -> None:
+def test_a_loop_of_symlinks_is_that_roots_trouble_alone(host: Path, links: dict[str, str]) -> None:
     for name, target in links.items():
         (host / name).symlink_to(target)
-    with pytest.raises(RootsError) as error:
-        seen_path("/a/docker", host)
-    assert str(error.value) == "/a/docker: too many symbolic links"
+    with pytest.raises(OSError, match=str(host)):
+        os.listdir(seen_path("/a/docker", host))
 
 
 # Roots that somebody named.

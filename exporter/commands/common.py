@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -60,6 +61,15 @@ def common(command: Command) -> Command:
     for option in reversed(_COMMON):
         command = option(command)
     return command
+
+
+def absolute(
+    _context: click.Context, _parameter: click.Parameter, roots: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Make the ROOT arguments absolute, while the folder we were started in is surely there."""
+    if "" in roots:
+        raise click.BadParameter("it should not be empty")
+    return tuple(os.path.abspath(root) for root in roots)
 
 
 def version() -> str:

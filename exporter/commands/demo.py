@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -48,11 +49,13 @@ def demo(
                 "scan": Scan(interval=_INTERVAL),
             }
         )
-        growth = Growth(Path(path), click.echo)
-        click.echo(
+        growth = Growth(Path(path), _say)
+        host, _, port = address.rpartition(":")
+        shown = f"{host or '127.0.0.1'}:{port}"
+        _say(
             f"demo root: {path}\n"
             f"its own links limit, for the demo: {LINKS_LIMIT} (ext4 has 65000)\n"
-            f"look at http://{address}/ and http://{address}/metrics; Ctrl-C ends the demo"
+            f"look at http://{shown}/ and http://{shown}/metrics; Ctrl-C ends the demo"
         )
         growth.start(_STEP)
         try:
@@ -60,3 +63,8 @@ def demo(
             asyncio.run(daemon.run(sockets, "/metrics"))
         finally:
             growth.stop()
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # the demo goes on when whoever read it has gone
+        click.echo(line)

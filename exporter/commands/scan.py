@@ -6,11 +6,12 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.console import Console
 
-from exporter.commands.common import StopError, common, config_of, version
+from exporter.commands.common import StopError, absolute, common, config_of, version
 from exporter.config import Config
 from exporter.logs import start_logging
 from exporter.metrics import to_text
@@ -21,9 +22,12 @@ from exporter.scan import scan_root
 from exporter.table import print_table
 from exporter.view import View
 
+_NARROWEST: Final = 110
+_WIDE: Final = 160
+
 
 @click.command()
-@click.argument("root", nargs=-1)
+@click.argument("root", nargs=-1, callback=absolute)
 @click.option(
     "--output",
     "output",
@@ -58,9 +62,12 @@ def scan(
             "no storage root was found on this host; name one, as in: scan /var/lib/docker"
         )
     reports = [r for one in roots for r in scan_root(one, rootfs)]
-    form = output or ("table" if output_file is None and sys.stdout.isatty() else "json")
-    if output_file is None and form == "table":
-        print_table(reports, config.thresholds, Console())
+    terminal = output_file is None and sys.stdout is not None and sys.stdout.isatty()
+    form = output or ("table" if terminal else "json")
+    if terminal and form == "table":
+        console = Console()
+        console.width = max(console.width, _NARROWEST)  # a figure cut short is another figure
+        print_table(reports, config.thresholds, console)
     else:
         _write(_rendered(reports, config, form), output_file)
     _refuse_empty(roots, reports)
@@ -71,7 +78,7 @@ def _rendered(reports: Reports, config: Config, form: str) -> str:
         return to_json(reports)
     if form == "metrics":
         return to_text(View(reports, version(), config.metrics.images))
-    console = Console(width=160, color_system=None)
+    console = Console(width=_WIDE, color_system=None)
     with console.capture() as captured:
         print_table(reports, config.thresholds, console)
     return captured.get()
@@ -80,9 +87,14 @@ def _rendered(reports: Reports, config: Config, form: str) -> str:
 def _write(text: str, path: Path | None) -> None:
     """Write to stdout, or to a file that appears whole or not at all."""
     if path is None:
-        sys.stdout.write(text)
+        if sys.stdout is None:
+            raise StopError("stdout is closed; name an --output.file instead")
+        sys.stdout.buffer.write(text.encode())
         sys.stdout.flush()
         return
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise StopError(f"{path}: is there and is not a regular file")
     try:
         fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:

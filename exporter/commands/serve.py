@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Final
 
 import click
 import yaml
 
-from exporter.commands.common import DEFAULT_PORT, StopError, common, config_of, version
+from exporter.commands.common import DEFAULT_PORT, StopError, absolute, common, config_of, version
 from exporter.config import Config
 from exporter.daemon import Daemon
+from exporter.files import BrokenFileError, read_small
 from exporter.logs import logger, start_logging
 from exporter.roots import roots_of
 from exporter.web import listen
 
+_MOST_BYTES: Final = 1 << 20
+
 
 @click.command()
-@click.argument("root", nargs=-1)
+@click.argument("root", nargs=-1, callback=absolute)
 @click.option(
     "--web.listen-address",
     "addresses",
@@ -78,12 +82,12 @@ def _refuse_web_config(path: Path | None) -> None:
     if path is None:
         return
     try:
-        document = yaml.safe_load(path.read_bytes())
+        lines = read_small(path, _MOST_BYTES, follow=True).splitlines()
     except OSError as error:
         raise StopError(f"{path}: cannot be read: {error.strerror}") from None
-    except yaml.YAMLError:
-        raise StopError(f"{path}: is not YAML") from None
-    if document is not None:
+    except BrokenFileError as error:
+        raise StopError(f"{path}: {error}") from None
+    if any(line.strip() and not line.lstrip().startswith(b"#") for line in lines):
         raise StopError(
             f"{path}: web configuration is not supported by this version; leave the file empty"
         )

@@ -57,6 +57,7 @@ def folders(driver: Driver, home: int, where: str) -> tuple[list[Folder], list[P
         except FileNotFoundError:
             continue
         except OSError as error:
+            found.append(Folder(id, (), None, False, False, 0.0, readable=False))
             problems.append(
                 Problem(
                     f"{where}/{shown_name(id)}",

@@ -1,0 +1,201 @@
+"""The watch, on real folders with real inotify, and how it fails."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from disks import disk, mounted
+from needs import need_program, need_root
+from serving import Served, served
+
+from exporter.planted import PlantedRoot
+from exporter.watch import Place, Watch
+
+
+@pytest.fixture
+def woken() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def watch(woken: list[float]) -> Iterator[Watch]:
+    made = Watch(lambda: woken.append(time.monotonic()))
+    yield made
+    made.stop()
+
+
+def await_that(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_what_comes_and_goes_is_told_in_its_order(
+    watch: Watch, woken: list[float], tmp_path: Path
+) -> None:
+    told: list[tuple[str, bool]] = []
+    assert watch.arm([Place(tmp_path, lambda name, came: told.append((name, came)))]) == ""
+    assert watch.active
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a").rename(tmp_path / "b")
+    (tmp_path / "b").rmdir()
+    await_that(lambda: len(told) == 4)
+    assert told == [("a", True), ("a", False), ("b", True), ("b", False)]
+    assert (watch.events, bool(woken)) == (4, True)
+
+
+def test_a_folder_that_is_missing_leaves_the_watch_off_and_says_which(
+    watch: Watch, tmp_path: Path
+) -> None:
+    trouble = watch.arm([Place(tmp_path), Place(tmp_path / "no")])
+    assert (watch.active, trouble.startswith(f"{tmp_path}/no: ")) == (False, True)
+    (tmp_path / "no").mkdir()
+    assert watch.arm([Place(tmp_path), Place(tmp_path / "no")]) == ""
+    assert (watch.active, watch.lost) == (True, False)
+
+
+def test_a_folder_that_was_deleted_or_replaced_is_noticed_and_watched_anew(
+    watch: Watch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "f"
+    folder.mkdir()
+    watch.arm([Place(folder)])
+    folder.rmdir()
+    await_that(lambda: not watch.active)
+    assert watch.lost
+    folder.mkdir()
+    watch.lost = False
+    assert watch.arm([Place(folder)]) == ""
+    folder.rename(tmp_path / "away")
+    folder.mkdir()
+    assert watch.arm([Place(folder)]) == ""
+    assert (watch.active, watch.lost) == (True, True)
+    before = watch.events
+    (folder / "x").touch()
+    await_that(lambda: watch.events > before)
+
+
+@pytest.mark.root
+def test_an_unmount_is_noticed(watch: Watch, tmp_path: Path) -> None:
+    need_root()
+    with mounted("-t", "tmpfs", "none", str(tmp_path)):
+        watch.arm([Place(tmp_path)])
+        assert watch.active
+    await_that(lambda: not watch.active)
+    assert watch.lost
+
+
+def test_nothing_is_told_after_the_stop(watch: Watch, woken: list[float], tmp_path: Path) -> None:
+    watch.arm([Place(tmp_path)])
+    watch.stop()
+    (tmp_path / "a").touch()
+    time.sleep(0.1)
+    assert (watch.active, woken) == (False, [])
+
+
+# The same, seen from outside, in the metrics of a daemon whose timer is far too slow to help.
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> str:
+    (tmp_path / "config.yml").write_text("scan: {interval: 3600}\n")
+    return f"--config.file={tmp_path / 'config.yml'}"
+
+
+def ready(daemon: Served) -> None:
+    daemon.await_that(lambda: daemon.get("/-/ready").status == 200)
+
+
+def test_a_new_layer_a_tag_and_a_removal_are_in_the_metrics_within_two_seconds(
+    planted: PlantedRoot, slow: str, tmp_path: Path
+) -> None:
+    base = planted.layer((), lambda t: (t / "file").touch())
+    planted.image(base, "a:1")
+    with served(tmp_path, slow, str(planted.path)) as daemon:
+        ready(daemon)
+        assert daemon.metric("hardlink_watch_active") == 1
+        diffs = planted.layer(base, lambda t: (t / "f").touch())
+        planted.image(diffs, "a:2")
+        daemon.await_that(lambda: daemon.metric("hardlink_links_max") == 2, seconds=2)
+        daemon.await_that(lambda: daemon.metric("hardlink_images") == 2, seconds=2)
+        folder = planted.tree(diffs).parent
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+        daemon.await_that(lambda: daemon.metric("hardlink_links_max") == 1, seconds=2)
+        assert (daemon.metric("hardlink_watch_events_total") or 0) > 0
+        assert daemon.metric("hardlink_watch_overflows_total") == 0
+
+
+def test_a_layer_given_up_is_counted_once(planted: PlantedRoot, slow: str, tmp_path: Path) -> None:
+    planted.image(planted.layer((), lambda t: (t / "file").touch()), "a:1")
+    with served(tmp_path, slow, str(planted.path)) as daemon:
+        ready(daemon)
+        assert daemon.metric("hardlink_failed_layers_total") == 0
+        folder = planted.home / ("f" * 64)
+        folder.mkdir()
+        folder.rmdir()
+        daemon.await_that(lambda: daemon.metric("hardlink_failed_layers_total") == 1, seconds=4)
+
+
+def test_a_root_deleted_and_made_anew_is_watched_again(
+    planted: PlantedRoot, slow: str, tmp_path: Path
+) -> None:
+    planted.layer((), lambda t: (t / "file").touch())
+    with served(tmp_path, slow, str(planted.path)) as daemon:
+        ready(daemon)
+        subprocess.run(["rm", "-rf", str(planted.path)], check=True)
+        daemon.await_that(lambda: daemon.metric("hardlink_root_up") == 0, seconds=4)
+        assert daemon.metric("hardlink_watch_active") == 0
+
+
+@pytest.mark.root
+def test_the_queues_overflow_is_counted_and_all_is_counted_anew(tmp_path: Path, slow: str) -> None:
+    need_root()
+    need_program("mkfs.ext4")
+    limit = Path("/proc/sys/fs/inotify/max_queued_events")
+    before = limit.read_text()
+    with disk(tmp_path, "100M", ["mkfs.ext4", "-q"]) as point:
+        root = PlantedRoot(point / "docker")
+        root.image(root.layer((), lambda t: (t / "file").touch()), "a:1")
+        limit.write_text("4")
+        try:
+            with served(tmp_path, slow, str(root.path)) as daemon:
+                ready(daemon)
+                first = daemon.metric("hardlink_full_scan_timestamp_seconds") or 0
+                for i in range(3000):
+                    (root.image_home / f"imagedb/content/sha256/.tmp-{i}").touch()
+                daemon.await_that(lambda: daemon.metric("hardlink_watch_overflows_total"))
+                daemon.await_that(
+                    lambda: (daemon.metric("hardlink_full_scan_timestamp_seconds") or 0) > first
+                )
+        finally:
+            limit.write_text(before)
+
+
+@pytest.mark.root
+def test_without_any_watch_to_be_had_it_polls_and_says_so(
+    planted: PlantedRoot, tmp_path: Path
+) -> None:
+    need_root()
+    (tmp_path / "config.yml").write_text("scan: {interval: 0.2}\n")
+    planted.image(planted.layer((), lambda t: (t / "file").touch()), "a:1")
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    before = limit.read_text()
+    limit.write_text("0")
+    try:
+        with served(
+            tmp_path, f"--config.file={tmp_path / 'config.yml'}", str(planted.path)
+        ) as daemon:
+            ready(daemon)
+            assert daemon.metric("hardlink_watch_active") == 0
+            planted.layer((), lambda t: (t / "f").touch())
+            daemon.await_that(lambda: daemon.report()[0]["layers"]["image"] == 2, seconds=3)
+            assert "changes are not seen as they happen" in daemon.log.read_text()
+            limit.write_text(before)
+            daemon.await_that(lambda: daemon.metric("hardlink_watch_active") == 1, seconds=5)
+    finally:
+        limit.write_text(before)
