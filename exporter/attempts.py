@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -49,6 +49,16 @@ class Attempts:
             self._unread[name] = self.now()
         elif not came and self._unread.pop(name, None) is not None:
             self._explained.append(self.now())
+
+    def records_appeared(self, names: Iterable[str]) -> None:
+        """Take in that the engine has just made its folder of records, with these in it.
+
+        Which came and went in it before we watched it nobody knows, so no folder that went
+        until now is held against the engine.
+        """
+        self._gone.clear()
+        for name in names:
+            self.record(name, came=True)
 
     @property
     def pending(self) -> bool:

@@ -7,7 +7,7 @@ Docker's overlay driver links every name of the parent's tree again for each chi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.model import DEPTH_LIMIT, LayersLeft, Resource
@@ -26,26 +26,6 @@ class Tight:
 def left_by_links(limit: int, links: int, names: int) -> int:
     """How many more layers fit, seen from one inode; 0 when `links` is beyond `limit`."""
     return max(0, limit - links) // names
-
-
-def tightest(names: Mapping[int, int], links: Mapping[int, int], limit: int) -> Tight | None:
-    """Find the inode with the fewest layers left, or None when there is no regular file.
-
-    Among equals the one with most links is told, then most names, then the lowest number,
-    so that the answer does not depend on the order of the walk. An inode whose links are
-    not known (it vanished between readdir and stat) is passed over.
-    """
-    best: tuple[int, int, int, int] | None = None
-    for inode, count in names.items():
-        held = links.get(inode)
-        if held is None:
-            continue
-        left = max(0, limit - held) // count
-        if best is None or left <= best[0]:
-            candidate = (left, -held, -count, inode)
-            if best is None or candidate < best:
-                best = candidate
-    return Tight(best[0], best[3], -best[1], -best[2]) if best else None
 
 
 def left_by_depth(depth: int) -> int:

@@ -126,7 +126,11 @@ class Kinship:
         return shape
 
     def tightest(self, layer: str, limit: int) -> Tight | None:
-        """Find the inode of a layer with the fewest layers left, as `headroom.tightest` does."""
+        """Find the inode of a layer with the fewest layers left; None where it has no file.
+
+        Among equals the one with most links is told, then most names, then the lowest number,
+        so that the answer does not depend on the order in which layers were met.
+        """
         best: tuple[tuple[int, int, int], list[Kin]] | None = None
         for kin in self.held[layer]:
             count, most = kin.holders[layer], kin.links_max

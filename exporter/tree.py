@@ -37,11 +37,6 @@ class Tree:
     _built: dict[int, bytes] = field(default_factory=dict)
 
     @property
-    def whole(self) -> bool:
-        """Whether every name of the tree was seen."""
-        return not self.changed and not self.problems
-
-    @property
     def made_anew(self) -> int:
         """Inodes that a copy of this tree by hard links still costs: all but its regular files."""
         return len(self.directories) + self.symlinks + self.specials

@@ -40,10 +40,15 @@ _MASK: Final = Mask(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A folder to watch, and who is told of what comes and goes in it."""
+    """A folder to watch, and who is told of what comes and goes in it.
+
+    With `later`, the engine makes it only when it needs it; this is told what is in it when
+    it appears after the watch began.
+    """
 
     path: Path
     tell: Callable[[str, bool], None] | None = None
+    later: Callable[[list[str]], None] | None = None
 
 
 def places(home: Path, image: Path, attempts: Attempts) -> tuple[Place, ...]:
@@ -51,8 +56,9 @@ def places(home: Path, image: Path, attempts: Attempts) -> tuple[Place, ...]:
     return (
         Place(home, attempts.folder),
         Place(image),
-        Place(image / "layerdb/sha256", attempts.record),
-        Place(image / "layerdb/mounts", attempts.record),
+        Place(image / "layerdb"),
+        Place(image / "layerdb/sha256", attempts.record, attempts.records_appeared),
+        Place(image / "layerdb/mounts", attempts.record, attempts.records_appeared),
         Place(image / "imagedb/content/sha256"),
     )
 
@@ -71,7 +77,7 @@ class Watch:
         self.lost = False
         self._wake = wake
         self._armed: dict[WatchDescriptor, Place] = {}
-        self._standing: dict[Path, tuple[int, int]] = {}
+        self._standing: dict[Path, tuple[int, int] | None] = {}
         self._lock = threading.Lock()
         self._id = CallbackId(id(self))
 
@@ -82,25 +88,30 @@ class Watch:
         """
         wanted = tuple(wanted)
         standing = {place.path: _identity(place.path) for place in wanted}
-        if self.active and standing == self._standing:
-            return ""
-        if self._standing:
+        if any(standing.get(path) != identity for path, identity in self._standing.items()):
             self.lost = True
-        self._disarm()
-        try:
-            for place in wanted:
-                # Others hold watches of the same inode by another id; ours is this object's.
-                wd = InotifyFD.get_instance().add_callback(
-                    os.fsencode(place.path), _MASK, self, self._id
-                )
-                with self._lock:
-                    self._armed[wd] = place
-        except OSError as error:
             self._disarm()
-            return f"{place.path}: {error.strerror or error}"
-        self._standing = {p: i for p, i in standing.items() if i is not None}
-        self.active = len(self._standing) == len(wanted)
-        return ""
+        first = not self._standing
+        trouble = ""
+        for place in wanted:
+            if place.path in self._standing or (place.later and standing[place.path] is None):
+                continue
+            try:
+                self._add(place)
+            except OSError as error:
+                trouble = trouble or f"{place.path}: {error.strerror or error}"
+                continue
+            self._standing[place.path] = standing[place.path]
+            if place.later is not None and not first:
+                place.later(_names(place.path))
+        self.active = not trouble
+        return trouble
+
+    def _add(self, place: Place) -> None:
+        path = os.fsencode(place.path)
+        with self._lock:
+            wd = InotifyFD.get_instance().add_callback(path, _MASK, self, self._id)
+            self._armed[wd] = place
 
     def stop(self) -> None:
         """Watch nothing any more."""
@@ -138,6 +149,13 @@ class Watch:
             armed, self._armed = list(self._armed), {}
         if armed:
             InotifyFD.get_instance().remove_callbacks([(wd, self._id) for wd in armed])
+
+
+def _names(path: Path) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:  # gone again
+        return []
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

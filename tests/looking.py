@@ -11,6 +11,7 @@ from typing import Any
 from exporter.model import Reports, Root, RootReport
 from exporter.report import to_json
 from exporter.scan import scan_root
+from exporter.tree import Tree
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 """Runs the program as a user does, and gives what it said."""
@@ -36,3 +37,8 @@ def as_json(report: RootReport) -> dict[str, Any]:
 def image(report: RootReport, name: str) -> dict[str, Any]:
     """Give an image's row by its tag."""
     return next(row for row in as_json(report)["images"] if name in row["names"])
+
+
+def whole(tree: Tree) -> bool:
+    """Tell whether every name of a tree was seen."""
+    return not tree.changed and not tree.problems

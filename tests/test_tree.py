@@ -7,6 +7,7 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from looking import whole
 
 from exporter.model import Problem, Reason
 from exporter.tree import Tree
@@ -90,12 +91,14 @@ def test_a_copy_by_hard_links_makes_all_anew_but_regular_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tree", "whole"),
+    ("tree", "expected"),
     [
         (Tree(), True),
         (Tree(changed=True), False),
         (Tree(problems=[Problem("/x", "it cannot be read", Reason.UNREADABLE)]), False),
     ],
 )
-def test_a_tree_is_whole_when_nothing_moved_and_nothing_is_wrong(tree: Tree, whole: bool) -> None:
-    assert tree.whole is whole
+def test_a_tree_is_whole_when_nothing_moved_and_nothing_is_wrong(
+    tree: Tree, expected: bool
+) -> None:
+    assert whole(tree) is expected

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from looking import whole
 
 from exporter.model import Problem, Reason
 from exporter.tree import INODE_BITS, Tree
@@ -72,7 +73,7 @@ def test_names_are_counted_in_the_tree_and_links_by_the_kernel(top: Path) -> Non
     many, single = inode(top / "f/many"), inode(top / "single")
     assert tree.names == {many: 3, single: 1}
     assert links == {many: 4, single: 1}
-    assert (tree.entries, tree.made_anew, tree.whole) == (8, 5, True)
+    assert (tree.entries, tree.made_anew, whole(tree)) == (8, 5, True)
 
 
 def test_each_inode_is_told_with_its_smallest_path(top: Path) -> None:
@@ -104,7 +105,7 @@ def test_an_inode_that_is_known_elsewhere_is_counted_and_not_asked(top: Path) ->
 
 def test_an_empty_tree_is_one_folder(tmp_path: Path) -> None:
     tree = walked(tmp_path)
-    assert (tree.names, tree.entries, tree.made_anew, tree.whole) == ({}, 0, 1, True)
+    assert (tree.names, tree.entries, tree.made_anew, whole(tree)) == ({}, 0, 1, True)
 
 
 def test_symlinks_and_specials_are_not_files_even_with_many_names(tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_a_symlinked_directory_is_never_followed(tmp_path: Path, target: str) ->
     (tmp_path / "root").mkdir()
     (tmp_path / "root/link").symlink_to(target)
     tree = walked(tmp_path / "root")
-    assert (tree.names, tree.symlinks, tree.entries, tree.whole) == ({}, 1, 1, True)
+    assert (tree.names, tree.symlinks, tree.entries, whole(tree)) == ({}, 1, 1, True)
 
 
 def test_where_entries_carry_no_inode_each_name_is_asked_and_keyed_by_device(top: Path) -> None:
@@ -136,7 +137,7 @@ def test_where_entries_carry_no_inode_each_name_is_asked_and_keyed_by_device(top
     assert tree.names == {many: 3, single: 1}
     assert links == {many: 4, single: 1}
     assert tree.path_of(many) == "/d/e/many"
-    assert (tree.entries, tree.whole) == (8, True)
+    assert (tree.entries, whole(tree)) == (8, True)
 
 
 def test_few_directories_are_open_at_a_time_however_deep_the_tree(tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_few_directories_are_open_at_a_time_however_deep_the_tree(tmp_path: Path
     links = Watched(lambda: counts.append(opened()))
     before = opened()
     tree = walked(tmp_path / "root", links)
-    assert (len(tree.directories), tree.regular, tree.whole) == (4 * HELD + 1 + 4, 4, True)
+    assert (len(tree.directories), tree.regular, whole(tree)) == (4 * HELD + 1 + 4, 4, True)
     assert len(counts) == 4
     assert max(counts) <= before + 1 + HELD + 2  # the caller's, and what the listing itself takes
     assert opened() == before
@@ -163,7 +164,7 @@ def test_a_directory_moved_away_while_we_are_below_it_ends_the_walk_quietly(
     before = opened()
     tree = walked(tmp_path / "root", links)
     assert links.asked == 1
-    assert (tree.changed, tree.whole, tree.problems, tree.regular) == (True, False, [], 1)
+    assert (tree.changed, whole(tree), tree.problems, tree.regular) == (True, False, [], 1)
     assert opened() == before
 
 
@@ -229,7 +230,7 @@ def test_a_name_that_a_mount_covers_is_told_and_not_counted(top: Path, covered: 
     what = "another mount covers it, so that part of the layer is not counted"
     assert [Problem(f"{top}/{covered}", what, Reason.MOUNT)] == tree.problems
     assert tree.regular == 3
-    assert not tree.whole
+    assert not whole(tree)
 
 
 def test_a_tree_on_another_device_is_told_and_not_entered(top: Path) -> None:
