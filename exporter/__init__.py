@@ -3,7 +3,7 @@
 The floors, from the top; a module imports only from floors below its own:
 
     3 program   cli  commands/  daemon  web  page  growth  monitor  keeper | worker
-    2 the pass  watched  scan  live  settle  count
+    2 the pass  watched  scan  driven  live  settle  records  site  count
     1 edges     in:  walk  watch  mounts  limits  images  files  drivers/  roots  config
                 out: catalogue  samples  metrics  report  table  logs
     0 thinking  findings  headroom  kin  attempts  chains  kinds  tree  text  model  (orders  view)

@@ -9,28 +9,20 @@ alike: each look asks a few members of each kin.
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from exporter.count import Counted, Home
-from exporter.drivers import folders
 from exporter.findings import LayerFigures
-from exporter.images import read_lineage
 from exporter.kin import Kinship, link_counts
-from exporter.kinds import References, kind_of
-from exporter.model import Folder, Kind, Lineage, Problem, Reason, Root
+from exporter.model import Folder, Kind, Problem, Reason, Root
+from exporter.records import ATTEMPTS, NO_RECORDS, Records, read_records
 from exporter.settle import remember_places, settle
+from exporter.site import never
 from exporter.text import shown_name
 from exporter.tree import Tree
-
-ATTEMPTS: Final = 3
-"""How often what changes under our eyes is looked at before that is a problem."""
-
-SETTLE_SECONDS: Final = 0.05
-"""Pause before the engine's records are read again: longer than the steps of one removal."""
 
 SMALL: Final = 10_000
 """A container's layer of no more entries is counted anew at each look; it may have changed."""
@@ -62,28 +54,34 @@ class Live:
 
     root: Root
     now: Callable[[], float]
-    lineage: Lineage = field(default_factory=Lineage)
-    folders: dict[str, Folder] = field(default_factory=dict)
-    kinds: dict[str, Kind] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    records: Records = NO_RECORDS
     kept: dict[str, Kept] = field(default_factory=dict)
     kinship: Kinship = field(default_factory=Kinship)
     drift: list[Problem] = field(default_factory=list)
     walked: int = 0
 
-    def look(self, home: Home, publish: Callable[[], None]) -> None:
-        """Bring everything up to date; `publish` is called when there is a first answer."""
+    def look(
+        self, home: Home, publish: Callable[[], None], woken: Callable[[], bool] = never
+    ) -> None:
+        """Bring everything up to date.
+
+        `publish` is called when there is a first answer. While layers are counted, `woken`
+        tells that something happened meanwhile: what is new is then counted and published
+        before the rest.
+        """
         self._read(home)
         self._expire()
-        for _ in range(ATTEMPTS):
-            due = self._due()
-            if not due:
-                break
-            self._count_all(home, due, publish)
-            if not self._due():
-                break
-            self._read(home)
-        settle(home, self.kinship, self._tree_path)
+        attempts = 0
+        while attempts < ATTEMPTS and (due := self._due()):
+            if self._count_some(home, due, publish, woken):
+                self._read(home)
+                self._settle(home)
+                publish()
+            else:
+                attempts += 1
+                if self._due():
+                    self._read(home)
+        self._settle(home)
 
     def figures(self, home: Home) -> dict[str, LayerFigures]:
         """Give the figures of every counted folder, by its id."""
@@ -124,26 +122,9 @@ class Live:
         return kept.paths[inode]
 
     def _read(self, home: Home) -> None:
-        """Read the engine's records and list the driver's folders; forget what is gone.
-
-        The engine writes on meanwhile, so what does not fit together is read again: a layer
-        removed between two readings is no trouble, one that stays broken is.
-        """
-        shown_image = f"{self.root.path}/image/{home.driver.name}"
-        for attempt in range(ATTEMPTS):
-            time.sleep(SETTLE_SECONDS if attempt else 0)
-            self.lineage = read_lineage(home.image, shown_image)
-            listed, problems = folders(home.driver, home.fd, home.where)
-            self.problems = [*self.lineage.problems, *problems]
-            present = {folder.id for folder in listed if folder.trees}
-            missing = any(r.cache_id not in present for r in self.lineage.layers.values())
-            if not self.lineage.problems and not missing:
-                break
-        self.folders = {folder.id: folder for folder in listed}
-        references = References.of(self.lineage)
-        now = self.now()
-        self.kinds = {folder.id: kind_of(folder, references, now) for folder in listed}
-        for id in self.kept.keys() - self.folders.keys():
+        """Read the engine's records and list the driver's folders; forget what is gone."""
+        self.records = read_records(home, self.root.path, self.now)
+        for id in self.kept.keys() - self.records.folders.keys():
             self._forget(id)
 
     def _expire(self) -> None:
@@ -159,30 +140,42 @@ class Live:
 
     def _due(self) -> list[str]:
         """Tell which folders are to be counted, the tops of tagged images first."""
-        due = [id for id in self.folders if self._is_due(id)]
+        due = [id for id in self.records.folders if self._is_due(id)]
         rank = {id: i for i, id in enumerate(reversed(self._tops()))}
         return sorted(due, key=lambda folder: -rank.get(folder, -1))
 
     def _is_due(self, id: str) -> bool:
-        kept, folder, kind = self.kept.get(id), self.folders[id], self.kinds[id]
+        kept, folder, kind = self.kept.get(id), self.records.folders[id], self.records.kinds[id]
         if kept is None or kept.kind is not kind or kept.folder.trees != folder.trees:
             return True
         return kept.figures.changed and kind is Kind.IMAGE
 
     def _tops(self) -> list[str]:
         """Give the folders of images' top layers, those of tagged images first."""
-        images = sorted((i for i in self.lineage.images if i.chains), key=lambda i: not i.tags)
-        tops = (self.lineage.layers.get(i.chains[-1]) for i in images)
+        images = sorted(
+            (i for i in self.records.lineage.images if i.chains), key=lambda i: not i.tags
+        )
+        tops = (self.records.lineage.layers.get(i.chains[-1]) for i in images)
         return list(dict.fromkeys(top.cache_id for top in tops if top is not None))
 
-    def _count_all(self, home: Home, due: list[str], publish: Callable[[], None]) -> None:
+    def _count_some(
+        self, home: Home, due: list[str], publish: Callable[[], None], woken: Callable[[], bool]
+    ) -> bool:
+        """Count these folders in their order; True: something happened before the last."""
         tops = set(self._tops())
         for number, id in enumerate(due):
-            if number and id not in tops and due[number - 1] in tops:
-                publish()
+            if number and id not in tops:
+                if due[number - 1] in tops:
+                    publish()
+                if woken():
+                    return True
             if id in self.kept:
                 self._forget(id)
-            self._count(home, self.folders[id], self.kinds[id])
+            self._count(home, self.records.folders[id], self.records.kinds[id])
+        return False
+
+    def _settle(self, home: Home) -> None:
+        settle(home, self.kinship, self._tree_path)
 
     def _count(self, home: Home, folder: Folder, kind: Kind) -> None:
         """Walk a folder; an image layer's names join the kin."""

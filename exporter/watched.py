@@ -19,10 +19,17 @@ RECONCILE_SECONDS: Final = 86_400.0
 
 
 class WatchedRoot:
-    """One root with its watch. `wake` is called, from another thread, when there is something to see."""
+    """One root with its watch.
 
-    def __init__(self, root: Root, rootfs: Path, wake: Callable[[], None]) -> None:
-        self.live = LiveRoot(root, rootfs)
+    `wake` is called, from another thread, when there is something to see; `woken` tells in
+    the midst of a long look that it was.
+    """
+
+    def __init__(
+        self, root: Root, rootfs: Path, wake: Callable[[], None], woken: Callable[[], bool]
+    ) -> None:
+        self._woken = woken
+        self.live = LiveRoot(root, rootfs, woken=woken)
         self.watch = Watch(wake)
         self.attempts = {driver.name: Attempts(time.monotonic) for driver in DRIVERS}
         self.trouble = ""
@@ -58,16 +65,17 @@ class WatchedRoot:
         reports = self.live.look(publish, anew=anew)
         for name, driver in self.live.drivers.items():
             if driver.live is not None:
-                self.attempts[name].judge(driver.live.lineage, read_at)
+                self.attempts[name].judge(driver.live.records.lineage, read_at)
         return reports
 
-    def stop(self) -> None:
-        """Watch nothing any more."""
-        self.watch.stop()
+    def order(self, root: Root, rootfs: Path) -> None:
+        """Look at this root from now on; what is counted is kept where it is the same."""
+        if root != self.live.root:
+            self.live = LiveRoot(root, rootfs, woken=self._woken)
 
     def _places(self) -> list[Place]:
-        live = self.live
-        found = [Place(live.root.seen)]
-        for name in (driver.name for driver in DRIVERS if live.holds(driver)):
-            found += places(live.seen(name), live.seen("image", name), self.attempts[name])
+        site = self.live.site
+        found = [Place(site.root.seen)]
+        for name in (driver.name for driver in DRIVERS if site.holds(driver)):
+            found += places(site.seen(name), site.seen("image", name), self.attempts[name])
         return found

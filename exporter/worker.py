@@ -18,9 +18,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Final
 
 from exporter.attempts import RIPE_SECONDS
-from exporter.model import Problem, Reason, Root, RootReport, ScanFacts
+from exporter.driven import down
 from exporter.orders import Answer, Orders
-from exporter.scan import LiveRoot
 from exporter.watched import WatchedRoot
 
 QUIET_SECONDS: Final = 0.2
@@ -54,7 +53,12 @@ def _serve(pipe: Connection[Answer, Orders]) -> None:
     """Look when something happened, and when the interval is over; take new orders in between."""
     happened = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
     orders = pipe.recv()
-    root = WatchedRoot(orders.root, orders.rootfs, lambda: os.eventfd_write(happened, 1))
+    root = WatchedRoot(
+        orders.root,
+        orders.rootfs,
+        wake=lambda: os.eventfd_write(happened, 1),
+        woken=_AtMostOften(happened),
+    )
     while True:
         pipe.send(_look(root, pipe))
         seconds = RIPE_SECONDS if root.pending else orders.interval
@@ -63,8 +67,23 @@ def _serve(pipe: Connection[Answer, Orders]) -> None:
             _let_it_rest(happened)
         if pipe.poll():
             orders = pipe.recv()
-            if orders.root != root.live.root:
-                root.live = LiveRoot(orders.root, orders.rootfs)
+            root.order(orders.root, orders.rootfs)
+
+
+class _AtMostOften:
+    """Tells whether something happened, at most once in `LONGEST_BURST` seconds."""
+
+    def __init__(self, happened: int) -> None:
+        self._happened = happened
+        self._told_at = time.monotonic()
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if now - self._told_at < LONGEST_BURST or not wait([self._happened], 0):
+            return False
+        os.eventfd_read(self._happened)
+        self._told_at = now
+        return True
 
 
 def _let_it_rest(happened: int) -> None:
@@ -96,13 +115,7 @@ def _look(root: WatchedRoot, pipe: Connection[Answer, Orders]) -> Answer:
     except Exception as error:  # noqa: BLE001  (the one border where a bug is told, not raised)
         root.live.drivers.clear()
         what = f"unexpected error: {type(error).__name__}: {error}"
-        return Answer((down(root.live.root, what),), root.state, traceback.format_exc())
-
-
-def down(root: Root, what: str) -> RootReport:
-    """Give the report of a root that gave nothing."""
-    facts = ScanFacts(complete=False, coverage=0.0, looked=time.time())
-    return RootReport(root.path, facts, problems=(Problem(root.path, what, Reason.ROOT),))
+        return Answer((down(root.live.root, what, time.time),), root.state, traceback.format_exc())
 
 
 if __name__ == "__main__":

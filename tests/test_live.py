@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from looking import as_json, look_one
 
 from exporter.chains import chain_ids
-from exporter.model import Reports, Root
+from exporter.model import Reason, Reports, Root
 from exporter.planted import PlantedRoot
 from exporter.scan import LiveRoot
 
@@ -215,3 +215,43 @@ def test_a_root_made_anew_in_the_same_place_is_counted_anew(planted: PlantedRoot
     again.layer((), lambda t: [(t / "a").touch(), os.link(t / "a", t / "b")])  # type: ignore[func-returns-value]
     (back,) = root.look(lambda _: None)
     assert (gone.up, back.up, back.links_max) == (False, True, 2)
+
+
+def test_what_happens_during_a_long_look_is_published_before_its_end(planted: PlantedRoot) -> None:
+    base = planted.layer((), lambda t: (t / "file").touch())
+    for i in range(5):
+        below = planted.layer(base, lambda t: (t / "f").touch())
+        planted.image(planted.layer(below, lambda t: (t / "g").touch()), f"a:{i}")
+    happened = [False, True]
+
+    def woken() -> bool:
+        if not happened or not happened.pop(0):
+            return False
+        planted.image(planted.layer(base, lambda t: (t / "new").touch()), "new:1")
+        return True
+
+    published: list[Reports] = []
+    root = LiveRoot(Root(str(planted.path), planted.path), woken=woken)
+    (last,) = root.look(published.append)
+    names = [[i.name for (report,) in [p] for i in report.images] for p in published]
+    assert ["new:1" in told for told in names] == [False, True, True]
+    assert published[-1][0].scan.coverage < 1
+    assert comparable((last,)) == comparable((look_one(planted.path),))
+    assert walked(root) == 1 + 5 + 5 + 1
+
+
+def test_counting_anew_finds_what_nobody_told_and_says_where(planted: PlantedRoot) -> None:
+    base = planted.layer((), lambda t: (t / "f").touch())
+    planted.image(base, "a:1")
+    root = LiveRoot(Root(str(planted.path), planted.path))
+    root.look(lambda _: None)
+    (planted.tree(base) / "hidden").touch()  # no engine changes a complete layer
+    (same,) = root.look(lambda _: None)
+    assert same.problems == ()
+    (anew,) = root.look(lambda _: None, anew=True)
+    assert [(p.where, p.reason) for p in anew.problems] == [
+        (str(planted.tree(base).parent), Reason.DRIFT)
+    ]
+    assert comparable((anew,)) | {"problems": []} == comparable((look_one(planted.path),))
+    (healed,) = root.look(lambda _: None, anew=True)
+    assert healed.problems == ()
