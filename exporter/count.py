@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.drivers import Driver
+from exporter.findings import LayerFigures
 from exporter.limits import Filesystem
 from exporter.model import Folder, Problem, Reason
 from exporter.text import shown_name
@@ -94,3 +95,18 @@ class Home:
         if not self.ground.inode_in_entry:
             key |= status.st_dev << INODE_BITS
         return status.st_nlink if key == inode and stat.S_ISREG(status.st_mode) else None
+
+
+def figures_of(home: Home, counted: Counted) -> LayerFigures:
+    """Tell what a folder costs to stack on, and how its counting went."""
+    tree, driver = counted.tree, home.driver
+    cost = None
+    if tree is not None and tree.directories and driver.costs_a_tree:
+        cost = tree.made_anew + (tree.regular if home.filesystem.link_costs_inode else 0)
+    return LayerFigures(
+        counted.folder,
+        has_files=tree is not None and driver.shares_links and bool(tree.names),
+        cost=cost,
+        changed=counted.changed,
+        problems=counted.problems,
+    )

@@ -30,6 +30,7 @@ class Kin:
     odd: dict[int, int] = field(default_factory=dict)
     holders: dict[str, int] = field(default_factory=dict)
     places: dict[int, bytes] = field(default_factory=dict)
+    _fullest: int | None = None
 
     def links_of(self, inode: int) -> int:
         """Give one member's link count."""
@@ -49,28 +50,40 @@ class Kin:
 
     def fullest(self) -> int:
         """Give the member with most links; among equals the one with the lowest number."""
-        most = self.links_max
-        if most == self.links:
-            return min(i for i in self.members if not self.odd.get(i))
-        return min(i for i, surplus in self.odd.items() if self.links + surplus == most)
+        if self._fullest is None:
+            most = self.links_max
+            if most == self.links:
+                self._fullest = min(i for i in self.members if i not in self.odd)
+            else:
+                odd = self.odd.items()
+                self._fullest = min(i for i, surplus in odd if self.links + surplus == most)
+        return self._fullest
 
-    def told(self, counts: Mapping[int, int]) -> None:
-        """Take in the link counts of some members.
+    def forget_fullest(self) -> None:
+        """Look for the fullest member anew when it is asked for next."""
+        self._fullest = None
+
+    def told(self, counts: Mapping[int, int]) -> bool:
+        """Take in the link counts of some members; tell whether that changed anything.
 
         Where all of them moved alike, so did the others: that was the engine. Else the others
         moved as most of these did.
         """
         moves = Counter(new - self.links_of(inode) for inode, new in counts.items())
-        if not moves:
-            return
+        if not moves or moves.keys() == {0}:
+            return False
         # Among equally frequent moves the highest: rather too few layers left than too many.
         shift = max(moves, key=lambda move: (moves[move], move))
         self.links += shift
+        if len(moves) == 1:
+            return True
+        self.forget_fullest()
         for inode, new in counts.items():
             if new == self.links:
                 self.odd.pop(inode, None)
             else:
                 self.odd[inode] = new - self.links
+        return True
 
 
 @dataclass(slots=True)
@@ -162,6 +175,7 @@ class Kinship:
         places = {i: place for i, place in kin.places.items() if i in leaving}
         part = Kin(inodes, kin.links, odd, dict(kin.holders), places)
         kin.members = [i for i in kin.members if i not in leaving]
+        kin.forget_fullest()
         for inode in inodes:
             kin.odd.pop(inode, None)
             kin.places.pop(inode, None)

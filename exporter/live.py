@@ -14,15 +14,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from exporter.count import Counted, Home
+from exporter.count import Home, figures_of
 from exporter.findings import LayerFigures
 from exporter.kin import Kinship, link_counts
 from exporter.model import Folder, Kind, Problem, Reason, Root
-from exporter.records import ATTEMPTS, NO_RECORDS, Records, read_records
+from exporter.records import ATTEMPTS, NO_RECORDS, Marks, Records, marks, read_records
 from exporter.settle import remember_places, settle
 from exporter.site import never
 from exporter.text import shown_name
 from exporter.tree import Tree
+
+REREAD_SECONDS: Final = 300.0
+"""The engine's records are read again after this long even if no folder's time has changed."""
 
 SMALL: Final = 10_000
 """A container's layer of no more entries is counted anew at each look; it may have changed."""
@@ -59,6 +62,10 @@ class Live:
     kinship: Kinship = field(default_factory=Kinship)
     drift: list[Problem] = field(default_factory=list)
     walked: int = 0
+    _marks: Marks | None = None
+    _read_at: float = 0.0
+    _figures: dict[str, LayerFigures] | None = None
+    _counts: Counter[int] | None = None
 
     def look(
         self, home: Home, publish: Callable[[], None], woken: Callable[[], bool] = never
@@ -69,7 +76,8 @@ class Live:
         tells that something happened meanwhile: what is new is then counted and published
         before the rest.
         """
-        self._read(home)
+        if self._may_have_changed(home):
+            self._read(home)
         self._expire()
         attempts = 0
         while attempts < ATTEMPTS and (due := self._due()):
@@ -85,21 +93,25 @@ class Live:
 
     def figures(self, home: Home) -> dict[str, LayerFigures]:
         """Give the figures of every counted folder, by its id."""
-        limit = home.filesystem.limit.value
-        found = {id: kept.figures for id, kept in self.kept.items()}
-        if limit is not None:
-            for id in self.kinship.held:
-                found[id] = found[id].with_tight(self.kinship.tightest(id, limit))
-        return found
+        if self._figures is None:
+            limit = home.filesystem.limit.value
+            found = {id: kept.figures for id, kept in self.kept.items()}
+            if limit is not None:
+                for id in self.kinship.held:
+                    found[id] = found[id].with_tight(self.kinship.tightest(id, limit))
+            self._figures = found
+        return self._figures
 
     def link_counts(self) -> Counter[int]:
         """Count the distinct regular files of all layers by their links."""
-        others: dict[int, int] = {}
-        for kept in self.kept.values():
-            others |= kept.links
-        counts = link_counts(self.kinship.all_kin())
-        counts.update(n for inode, n in others.items() if inode not in self.kinship.kin_of)
-        return counts
+        if self._counts is None:
+            others: dict[int, int] = {}
+            for kept in self.kept.values():
+                others |= kept.links
+            self._counts = link_counts(self.kinship.all_kin())
+            known = self.kinship.kin_of
+            self._counts.update(n for inode, n in others.items() if inode not in known)
+        return self._counts
 
     def differences(self, kept: Live, home: Home) -> list[Problem]:
         """Tell the image layers whose names this count found other than an earlier one did."""
@@ -123,9 +135,22 @@ class Live:
 
     def _read(self, home: Home) -> None:
         """Read the engine's records and list the driver's folders; forget what is gone."""
+        self._read_at = self.now()
+        self._marks = marks(home, self._read_at)
         self.records = read_records(home, self.root.path, self.now)
         for id in self.kept.keys() - self.records.folders.keys():
             self._forget(id)
+
+    def _may_have_changed(self, home: Home) -> bool:
+        """Whether the records must be read again; time alone makes a young folder an orphan."""
+        moment = self.now()
+        return (
+            self._marks is None
+            or self._marks != marks(home, moment)
+            or moment - self._read_at >= REREAD_SECONDS
+            or bool(self.records.problems)
+            or Kind.PARTIAL in self.records.kinds.values()
+        )
 
     def _expire(self) -> None:
         """Forget what may have changed without a sign: layers being made, and small containers'."""
@@ -135,6 +160,7 @@ class Live:
                 self._forget(id)
 
     def _forget(self, id: str) -> None:
+        self._figures = self._counts = None
         del self.kept[id]
         self.kinship.remove(id)
 
@@ -175,13 +201,15 @@ class Live:
         return False
 
     def _settle(self, home: Home) -> None:
-        settle(home, self.kinship, self._tree_path)
+        if settle(home, self.kinship, self._tree_path):
+            self._figures = self._counts = None
 
     def _count(self, home: Home, folder: Folder, kind: Kind) -> None:
         """Walk a folder; an image layer's names join the kin."""
+        self._figures = self._counts = None
         joins = kind is Kind.IMAGE and folder.stacked is not None
         counted = home.count(folder, self.kinship.kin_of if joins else ())
-        kept = Kept(folder, kind, _figures(home, counted), counted.entries, counted.links)
+        kept = Kept(folder, kind, figures_of(home, counted), counted.entries, counted.links)
         self.kept[folder.id] = kept
         if joins and counted.tree is not None:
             self.walked += 1
@@ -212,18 +240,3 @@ class Live:
                 return shown_name(place)
         tree = home.count(folder, self.kinship.kin_of).tree
         return tree.path_of(inode) if tree is not None and inode in tree.first else "?"
-
-
-def _figures(home: Home, counted: Counted) -> LayerFigures:
-    """Tell what a folder costs to stack on, and how its counting went."""
-    tree, driver = counted.tree, home.driver
-    cost = None
-    if tree is not None and tree.directories and driver.costs_a_tree:
-        cost = tree.made_anew + (tree.regular if home.filesystem.link_costs_inode else 0)
-    return LayerFigures(
-        counted.folder,
-        has_files=tree is not None and driver.shares_links and bool(tree.names),
-        cost=cost,
-        changed=counted.changed,
-        problems=counted.problems,
-    )

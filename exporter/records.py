@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,8 +31,39 @@ class Records:
     problems: tuple[Problem, ...]
 
 
+Marks = tuple[tuple[int, int], ...]
+
+_SURE_SECONDS: Final = 1.0
+
 NO_RECORDS: Final = Records(Lineage(), {}, {}, ())
 """What is known before anything was read."""
+
+
+def marks(home: Home, now: float) -> Marks | None:
+    """Give the times at which the folders changed that `read_records` reads from.
+
+    As long as they stay, so does what is read. None where they cannot be relied on: a change
+    of this very moment may be followed by another that leaves the same time.
+    """
+    image = home.image
+    found = []
+    for path in (
+        image,
+        image / "repositories.json",
+        image / "layerdb/sha256",
+        image / "layerdb/mounts",
+        image / "imagedb/content/sha256",
+        home.fd,
+    ):
+        try:
+            status = os.stat(path)
+        except OSError:
+            found.append((0, 0))
+            continue
+        if now - status.st_mtime < _SURE_SECONDS:
+            return None
+        found.append((status.st_ino, status.st_mtime_ns))
+    return tuple(found)
 
 
 def read_records(home: Home, root: str, now: Callable[[], float]) -> Records:

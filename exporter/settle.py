@@ -33,24 +33,29 @@ def remember_places(held: Iterable[Kin], tree: Tree) -> None:
             kin.places = {i: tree.raw_path_of(i) for i in kin.members[:WATCHED] if i in tree.first}
 
 
-def settle(home: Home, kinship: Kinship, tree_path: TreePath) -> None:
-    """Ask some members of each kin for their links, and each of the tightest."""
+def settle(home: Home, kinship: Kinship, tree_path: TreePath) -> bool:
+    """Ask some members of each kin for their links, and each of the tightest.
+
+    Tells whether anything was other than known.
+    """
     kins = list(kinship.all_kin())
+    changed = False
     for kin in kins:
         found = _ask(home, kin, islice(kin.places, PROBES), tree_path)
         if len({n - kin.links_of(inode) for inode, n in found.items()}) > 1:
             found = _ask(home, kin, kin.places, tree_path)
-        kin.told(found)
+        changed |= kin.told(found)
     limit = home.filesystem.limit.value
     if limit is None:
-        return
+        return changed
     asked = 0
     for kin in sorted(kins, key=lambda kin: kin.left(limit)):
         if asked >= WATCHED:
             break
         some = list(islice(kin.places, WATCHED - asked))
         asked += len(some)
-        kin.told(_ask(home, kin, some, tree_path))
+        changed |= kin.told(_ask(home, kin, some, tree_path))
+    return changed
 
 
 def _ask(home: Home, kin: Kin, inodes: Iterable[int], tree_path: TreePath) -> dict[int, int]:
