@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from exporter.chains import depths, standing_on
@@ -37,8 +37,9 @@ MOST_PROBLEMS: Final = 200
 class LayerFigures:
     """What counting one folder gave.
 
-    `tight` is of its stacked tree, None where it has none or the limit is not known; `cost` the inodes that one more layer on it takes. `changed`: not all of it was seen,
-    because it vanished or moved while we looked.
+    `tight` is of its stacked tree, None where it has none or the limit is not known; `cost`
+    the inodes that one more layer on it takes. `changed`: not all of it was seen, because it
+    vanished or moved while we looked.
     """
 
     folder: Folder
@@ -95,7 +96,7 @@ class Findings:
     tightest_images: tuple[str, ...]
     images: tuple[ImageFigures, ...]
     coverage: float
-    problems: tuple[Problem, ...] = field(default=())
+    problems: tuple[Problem, ...]
 
 
 def findings(

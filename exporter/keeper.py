@@ -71,9 +71,13 @@ class Keeper:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self._keep_one()
+            why = "it ended"
+            try:
+                self._keep_one()
+            except OSError as error:  # no process or pipe to be had now; later there may be
+                why = error.strerror or str(error)
             if not self._stopped.is_set():
-                logger().error("a root's worker died", root=self.orders.root.path)
+                logger().error("a root's worker died", root=self.orders.root.path, reason=why)
             self._stopped.wait(RESTART_SECONDS)
 
     def _keep_one(self) -> None:

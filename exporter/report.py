@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from exporter.model import (
@@ -90,5 +91,5 @@ def _tightest(tightest: Tightest | None) -> Json | None:
     }
 
 
-def _text_keys(counts: Any) -> Json | None:
+def _text_keys(counts: Mapping[int, int] | None) -> Json | None:
     return None if counts is None else {str(bound): n for bound, n in counts.items()}

@@ -3,7 +3,7 @@
 Four promises, because an image may be hostile and a host may be large:
 
 * only directories are ever opened, each relative to the one above it, so that paths longer
-  than the kernel's 4,096 bytes are tree like any other and no symlink is ever followed;
+  than the kernel's 4,096 bytes are walked like any other and no symlink is ever followed;
 * no recursion, and never more than `HELD` directories open, however deep the tree;
 * no other filesystem is entered, and no name that another mount hides is counted;
 * an inode is asked for its links once (one `stat`); each further name of it costs only the

@@ -14,6 +14,7 @@ from typing import Final
 from exporter.drivers import overlay, overlay2
 from exporter.model import Folder, Problem, Reason
 from exporter.text import shown_name
+from exporter.walk import OPEN_DIR
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,7 @@ def _is_ignored(name: str, ignored: tuple[str, ...]) -> bool:
 
 
 def _look(driver: Driver, home: int, id: str) -> Folder:
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(id, flags, dir_fd=home)
+    fd = os.open(id, OPEN_DIR, dir_fd=home)
     try:
         with os.scandir(fd) as entries:
             kinds = {e.name: e.is_dir(follow_symlinks=False) for e in entries}
