@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,14 +75,20 @@ class Home:
 
     def walk(self, id: str, name: str, links: dict[int, int], known: Container[int]) -> Tree:
         """Walk one tree of a folder. Raises OSError if it cannot be entered."""
+        with self.open_tree(id, name) as top:
+            place = f"{self.where}/{shown_name(id)}/{name}"
+            return walk(top, place, self.ground, links, known)
+
+    @contextmanager
+    def open_tree(self, id: str, name: str) -> Iterator[int]:
+        """Open one tree of a folder. Raises OSError if it cannot be entered."""
         layer = os.open(id, OPEN_DIR, dir_fd=self.fd)
         try:
             top = os.open(name, OPEN_DIR, dir_fd=layer)
         finally:
             os.close(layer)
         try:
-            place = f"{self.where}/{shown_name(id)}/{name}"
-            return walk(top, place, self.ground, links, known)
+            yield top
         finally:
             os.close(top)
 

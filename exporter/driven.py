@@ -10,6 +10,7 @@ from functools import partial
 
 from exporter import findings as thinking
 from exporter.count import Home
+from exporter.derive import Differences
 from exporter.drivers import Driver
 from exporter.kin import inodes_over
 from exporter.live import Live
@@ -55,7 +56,7 @@ class LiveDriver:
                 else:
                     live.look(home, lambda: publish(self._report(home, live, site)), site.woken)
                 if self.full is None:
-                    entries = sum(kept.entries for kept in live.kept.values())
+                    entries = sum(kept.entries for kept in live.ledger.kept.values())
                     self.full = FullPass(time.monotonic() - started, entries, site.now())
                 return self._report(home, live, site)
         except OSError as error:
@@ -68,7 +69,11 @@ class LiveDriver:
         status = os.stat(home.fd)
         ground = (site.root, status.st_dev, status.st_ino, home.filesystem.fstype)
         if self.live is None or ground != self.ground:
-            self.live, self.ground, self.full = Live(site.root, site.now), ground, None
+            self.live, self.ground, self.full = (
+                Live(site.root, site.now, Differences()),
+                ground,
+                None,
+            )
         return self.live
 
     def _counted_anew(
@@ -82,11 +87,12 @@ class LiveDriver:
                 publish(self._report(home, kept, site))
             return False
 
-        fresh = Live(site.root, site.now)
+        fresh = Live(site.root, site.now)  # every layer is walked, whatever it was told from
         fresh.look(home, lambda: None, keep_up)
         fresh.look(home, lambda: None)
         kept.look(home, lambda: None)
-        fresh.drift = fresh.differences(kept, home)
+        fresh.drift = fresh.ledger.drift_from(kept.ledger, home)
+        fresh.differences = Differences()
         self.live, self.full = fresh, None
         return fresh
 
@@ -95,15 +101,13 @@ class LiveDriver:
         found = thinking.findings(
             live.records.lineage,
             live.records.kinds,
-            live.figures(home),
+            live.ledger.figures(home),
             _terms(home),
-            thinking.Words(home.where, partial(live.path_of, home)),
+            thinking.Words(home.where, partial(live.ledger.path_of, home)),
         )
-        counts = live.link_counts()
-        lost = [p for kept in live.kept.values() for p in kept.figures.problems]
-        complete = (
-            found.coverage == 1.0 and not lost and live.kept.keys() == live.records.folders.keys()
-        )
+        counts = live.ledger.link_counts()
+        lost = [p for kept in live.ledger.kept.values() for p in kept.figures.problems]
+        complete = found.coverage == 1.0 and not lost and live.complete
         links_max = max(counts, default=None)
         return RootReport(
             root=site.root.path,
@@ -123,6 +127,7 @@ class LiveDriver:
                 [
                     *live.records.problems,
                     *live.drift,
+                    *(live.differences.damaged.values() if live.differences else ()),
                     *lost,
                     *found.problems,
                     *_limit_problems(home, site, links_max),

@@ -9,8 +9,8 @@ Links made by strangers break the rule for single inodes; these are kept as `odd
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.headroom import Tight, left_by_links
@@ -21,11 +21,11 @@ from exporter.model import LINKS_OVER
 class Kin:
     """Inodes that stand together. `links` is what most of them have; `odd` holds the rest's surplus.
 
-    `holders` are the layers that have names of them, with how many names of each; `places`
-    the path of some members, in the layer where they were first met.
+    `members` is an ordered set; `holders` are the layers that have names of them, with how
+    many names of each; `places` the path of some members, in a layer that has them.
     """
 
-    members: list[int]
+    members: dict[int, None]
     links: int
     odd: dict[int, int] = field(default_factory=dict)
     holders: dict[str, int] = field(default_factory=dict)
@@ -92,44 +92,61 @@ class Kinship:
 
     kin_of: dict[int, Kin] = field(default_factory=dict)
     held: dict[str, list[Kin]] = field(default_factory=dict)
+    kins: dict[Kin, None] = field(default_factory=dict)
 
     def add(self, layer: str, names: Mapping[int, int], links: Mapping[int, int]) -> list[Kin]:
         """Take in a layer, given its names by inode and the links of inodes not yet known.
 
         Kin whose members this layer treats unlike are parted. Gives the kin of the layer.
         """
-        groups: dict[tuple[int, int], list[int]] = {}
-        kin_by_id: dict[int, Kin | None] = {0: None}
-        for inode, count in names.items():
-            kin = self.kin_of.get(inode)
-            key = id(kin) if kin is not None else 0
-            kin_by_id.setdefault(key, kin)
-            groups.setdefault((key, count), []).append(inode)
+        groups: dict[tuple[Kin | None, int], list[int]] = defaultdict(list)
+        for inode, key in zip(
+            names, zip(map(self.kin_of.get, names), names.values(), strict=True), strict=True
+        ):
+            groups[key].append(inode)
         held = []
-        for (key, count), inodes in groups.items():
-            kin = kin_by_id[key]
+        for (kin, count), inodes in groups.items():
             part = self._part(kin, inodes) if kin is not None else self._new(inodes, links)
             part.holders[layer] = count
             held.append(part)
         self.held[layer] = held
         return held
 
+    def derive(
+        self, layer: str, source: str, moves: Mapping[int, int], links: Mapping[int, int]
+    ) -> list[Kin]:
+        """Take in a layer that has the names of another but for some more or fewer, by inode.
+
+        Gives the kin of these, and of the layer. Raises ValueError where the other layer has
+        not the names that are to be fewer.
+        """
+        groups: dict[tuple[Kin | None, int], list[int]] = defaultdict(list)
+        for inode, move in moves.items():
+            kin = self.kin_of.get(inode)
+            count = (kin.holders.get(source, 0) if kin else 0) + move
+            if count < 0:
+                raise ValueError(f"inode {inode} has fewer names than went")
+            groups[kin, count].append(inode)
+        counts: dict[Kin, int] = {}
+        for (kin, count), inodes in groups.items():
+            part = self._part(kin, inodes) if kin is not None else self._new(inodes, links)
+            counts[part] = count
+        for kin in self.held[source]:
+            counts.setdefault(kin, kin.holders[source])
+        for kin, count in counts.items():
+            if count:
+                kin.holders[layer] = count
+        self.held[layer] = [kin for kin, count in counts.items() if count]
+        return list(counts)
+
     def remove(self, layer: str) -> None:
         """Forget a layer, and the kin that no layer holds any more."""
         for kin in self.held.pop(layer, ()):
             del kin.holders[layer]
             if not kin.holders:
+                del self.kins[kin]
                 for inode in kin.members:
                     del self.kin_of[inode]
-
-    def all_kin(self) -> Iterator[Kin]:
-        """Give each kin once."""
-        seen: set[int] = set()
-        for held in self.held.values():
-            for kin in held:
-                if id(kin) not in seen:
-                    seen.add(id(kin))
-                    yield kin
 
     def shape(self, layer: str) -> Counter[int]:
         """Count a layer's inodes by the number of names they have in it."""
@@ -158,28 +175,28 @@ class Kinship:
         return Tight(left, min(kin.fullest() for kin in equals), -most, -count)
 
     def _new(self, inodes: list[int], links: Mapping[int, int]) -> Kin:
-        counts = Counter(links[i] for i in inodes)
+        counts = Counter(map(links.__getitem__, inodes))
         usual = max(counts, key=lambda n: (counts[n], n))
         odd = {i: links[i] - usual for i in inodes if links[i] != usual}
-        kin = Kin(inodes, usual, odd)
-        for inode in inodes:
-            self.kin_of[inode] = kin
+        kin = Kin(dict.fromkeys(inodes), usual, odd)
+        self.kins[kin] = None
+        self.kin_of.update(dict.fromkeys(inodes, kin))
         return kin
 
     def _part(self, kin: Kin, inodes: list[int]) -> Kin:
         """Part these members from their kin, unless they are all of it."""
         if len(inodes) == len(kin.members):
             return kin
-        leaving = set(inodes)
-        odd = {i: n for i, n in kin.odd.items() if i in leaving}
-        places = {i: place for i, place in kin.places.items() if i in leaving}
-        part = Kin(inodes, kin.links, odd, dict(kin.holders), places)
-        kin.members = [i for i in kin.members if i not in leaving]
-        kin.forget_fullest()
+        part = Kin(dict.fromkeys(inodes), kin.links, holders=dict(kin.holders))
+        self.kins[part] = None
+        self.kin_of.update(dict.fromkeys(inodes, part))
         for inode in inodes:
-            kin.odd.pop(inode, None)
-            kin.places.pop(inode, None)
-            self.kin_of[inode] = part
+            del kin.members[inode]
+            if inode in kin.odd:
+                part.odd[inode] = kin.odd.pop(inode)
+            if inode in kin.places:
+                part.places[inode] = kin.places.pop(inode)
+        kin.forget_fullest()
         for layer in part.holders:
             self.held[layer].append(part)
         return part

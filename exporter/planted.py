@@ -60,32 +60,43 @@ class PlantedRoot:
 
     def tree(self, diffs: Iterable[str]) -> Path:
         """Give the tree of the top layer of these diffs."""
-        below = "root" if self.driver == "overlay" else "diff"
-        return self.home / self.cache_id(chain_ids(tuple(diffs))[-1]) / below
+        return self.home / self.cache_id(chain_ids(tuple(diffs))[-1]) / self._tree_name
 
     def layer(self, below: tuple[str, ...], change: Change) -> tuple[str, ...]:
         """Stack a layer on these diffs, and give the diffs of its chain."""
         folder = self.home / self.new_id()
-        if self.driver == "overlay":
-            made = folder / ("tmproot1" if below else "root")
-            if below:
-                shutil.copytree(self.tree(below), made, symlinks=True, copy_function=os.link)
-            else:
-                made.mkdir(parents=True)
-            change(made)
-            if below:
-                made.rename(folder / "root")
+        parent = self.tree(below) if below and self.driver == "overlay" else None
+        made = folder / ("tmproot1" if parent else self._tree_name)
+        if parent is None:
+            made.mkdir(parents=True)
         else:
-            (folder / "diff").mkdir(parents=True)
-            change(folder / "diff")
+            folder.mkdir()
+            self.clone(parent, made)
+        change(made)
+        split = self.split(parent, made)
+        if parent is not None:
+            made.rename(folder / self._tree_name)
         diffs = (*below, f"sha256:{self.new_id()}")
-        self._register(diffs, folder.name)
+        self._register(diffs, folder.name, split)
         return diffs
 
-    def _register(self, diffs: tuple[str, ...], cache_id: str) -> None:
+    def clone(self, parent: Path, made: Path) -> None:
+        """Link every name of a tree again."""
+        shutil.copytree(parent, made, symlinks=True, copy_function=os.link)
+
+    def split(self, parent: Path | None, tree: Path) -> bytes | None:
+        """Give the record of what a layer changed (`tar-split.json.gz`); here there is none."""
+
+    @property
+    def _tree_name(self) -> str:
+        return "root" if self.driver == "overlay" else "diff"
+
+    def _register(self, diffs: tuple[str, ...], cache_id: str, split: bytes | None) -> None:
         chains = chain_ids(diffs)
         writing = self.image_home / "layerdb/tmp" / f"write-set-{self._serial}"
         writing.mkdir()
+        if split is not None:
+            (writing / "tar-split.json.gz").write_bytes(split)
         (writing / "diff").write_text(diffs[-1])
         (writing / "cache-id").write_text(cache_id)
         if len(chains) > 1:

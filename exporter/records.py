@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from exporter.count import Home
 from exporter.drivers import folders
 from exporter.images import read_lineage
 from exporter.kinds import References, kind_of
-from exporter.model import Folder, Kind, Lineage, Problem
+from exporter.model import Folder, Kind, LayerRecord, Lineage, Problem
 
 ATTEMPTS: Final = 3
 """How often what changes under our eyes is looked at before that is a problem."""
@@ -29,6 +29,8 @@ class Records:
     folders: Mapping[str, Folder]
     kinds: Mapping[str, Kind]
     problems: tuple[Problem, ...]
+    by_folder: Mapping[str, LayerRecord] = field(default_factory=dict)
+    """The layer of each folder that layerdb knows."""
 
 
 Marks = tuple[tuple[int, int], ...]
@@ -86,4 +88,5 @@ def read_records(home: Home, root: str, now: Callable[[], float]) -> Records:
         {folder.id: folder for folder in listed},
         {folder.id: kind_of(folder, references, moment) for folder in listed},
         (*lineage.problems, *problems),
+        {layer.cache_id: layer for layer in lineage.layers.values()},
     )

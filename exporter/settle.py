@@ -30,7 +30,9 @@ def remember_places(held: Iterable[Kin], tree: Tree) -> None:
     """Remember where some members of each new kin of a layer can be asked for their links."""
     for kin in held:
         if len(kin.places) < min(PROBES, len(kin.members)):
-            kin.places = {i: tree.raw_path_of(i) for i in kin.members[:WATCHED] if i in tree.first}
+            kin.places = {
+                i: tree.raw_path_of(i) for i in islice(kin.members, WATCHED) if i in tree.first
+            }
 
 
 def settle(home: Home, kinship: Kinship, tree_path: TreePath) -> bool:
@@ -38,7 +40,7 @@ def settle(home: Home, kinship: Kinship, tree_path: TreePath) -> bool:
 
     Tells whether anything was other than known.
     """
-    kins = list(kinship.all_kin())
+    kins = list(kinship.kins)
     changed = False
     for kin in kins:
         found = _ask(home, kin, islice(kin.places, PROBES), tree_path)

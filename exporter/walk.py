@@ -180,30 +180,33 @@ class _Walker:
         tree, links, known = self.tree, self.links, self.known
         names, first, number = tree.names, tree.first, level.number
         trusted = self.ground.inode_in_entry
-        for entry in entries:
-            tree.entries += 1
-            if hidden and entry.name in hidden:
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                level.below.append((entry.name, entry.inode()))
-            elif not entry.is_file(follow_symlinks=False):
-                if entry.is_symlink():
+        met = 0
+        try:
+            for entry in entries:
+                met += 1
+                if hidden and entry.name in hidden:
+                    continue
+                if entry.is_file(follow_symlinks=False):
+                    inode = entry.inode() if trusted else self._ask(entry, level)
+                    if (seen := names.get(inode)) is not None:
+                        names[inode] = seen + 1
+                        if tree.is_smaller(number, entry.name, first[inode]):
+                            first[inode] = (number, entry.name)
+                    elif (
+                        inode in known
+                        or inode in links
+                        or (trusted and self._ask(entry, level) == inode)
+                    ):
+                        names[inode] = 1
+                        first[inode] = (number, entry.name)
+                elif entry.is_dir(follow_symlinks=False):
+                    level.below.append((entry.name, entry.inode()))
+                elif entry.is_symlink():
                     tree.symlinks += 1
                 else:
                     tree.specials += 1
-            else:
-                inode = entry.inode() if trusted else self._ask(entry, level)
-                if (seen := names.get(inode)) is not None:
-                    names[inode] = seen + 1
-                    if tree.is_smaller(number, entry.name, first[inode]):
-                        first[inode] = (number, entry.name)
-                elif (
-                    inode in known
-                    or inode in links
-                    or (trusted and self._ask(entry, level) == inode)
-                ):
-                    names[inode] = 1
-                    first[inode] = (number, entry.name)
+        finally:
+            tree.entries += met
 
     def _ask(self, entry: os.DirEntry[str], level: _Level) -> int:
         """Stat one name, note its inode's links and give the inode's key; -1 if there is none.

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from exporter.model import Reports, Root, RootReport
+from exporter.driven import LiveDriver
+from exporter.drivers import DRIVERS
+from exporter.ledger import Ledger
+from exporter.live import Live
+from exporter.model import Reason, Reports, Root, RootReport
 from exporter.report import to_json
-from exporter.scan import scan_root
+from exporter.scan import LiveRoot, scan_root
+from exporter.site import open_home
 from exporter.tree import Tree
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -42,3 +48,48 @@ def image(report: RootReport, name: str) -> dict[str, Any]:
 def whole(tree: Tree) -> bool:
     """Tell whether every name of a tree was seen."""
     return not tree.changed and not tree.problems
+
+
+def names_of(root: LiveRoot) -> dict[str, dict[int, int]]:
+    """Tell how many names of each inode every image layer of a root has, by the layer's folder."""
+    kinship = ledger_of(root).kinship
+    return {
+        id: {inode: kin.holders[id] for kin in held for inode in kin.members}
+        for id, held in kinship.held.items()
+    }
+
+
+def costs_of(root: LiveRoot) -> dict[str, int | None]:
+    """Tell how many inodes one more layer on each image layer takes."""
+    ledger = ledger_of(root)
+    return {id: ledger.kept[id].figures.cost for id in ledger.kinship.held}
+
+
+def ledger_of(root: LiveRoot) -> Ledger:
+    """Give what is kept of a root of the overlay driver."""
+    live = root.drivers["overlay"].live
+    assert live is not None
+    return live.ledger
+
+
+def walked_names(path: Path) -> dict[str, dict[int, int]]:
+    """Give what `names_of` gives, each layer of a root being walked."""
+    root = LiveRoot(Root(str(path), path))
+    live = Live(root.root, time.time)
+    with open_home(DRIVERS[0], root.site) as home:
+        live.look(home, lambda: None)
+    root.drivers["overlay"] = LiveDriver(DRIVERS[0], live)
+    return names_of(root)
+
+
+def check_derived(path: Path) -> int:
+    """See that what was told by differences equals a walk of each layer; give how many were walked."""
+    root = LiveRoot(Root(str(path), path))
+    (first,) = root.look(lambda _: None)
+    told, walked = (names_of(root), costs_of(root)), ledger_of(root).walked.total()
+    (anew,) = root.look(lambda _: None, anew=True)
+    assert [image.tightest for image in first.images] == [image.tightest for image in anew.images]
+    assert ledger_of(root).walked.total() == len(told[0])
+    assert (names_of(root), costs_of(root)) == told
+    assert [p for p in anew.problems if p.reason is Reason.DRIFT] == []
+    return walked

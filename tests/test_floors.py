@@ -12,12 +12,14 @@ PACKAGE = Path(exporter.__file__).parent
 FLOORS = [
     {"model", "text"},
     {"tree", "headroom", "chains", "files"},
-    {"kinds", "findings", "kin", "attempts", "orders"},
+    {"kinds", "findings", "kin", "attempts", "orders", "routes"},
     {"view"},
-    {"walk", "mounts", "drivers.overlay", "drivers.overlay2"},
+    {"walk", "mounts", "tarsplit", "drivers.overlay", "drivers.overlay2"},
     {"limits", "images", "drivers", "planted", "config", "logs", "report", "samples"},
-    {"roots", "catalogue", "table", "count", "watch"},
+    {"roots", "catalogue", "table", "count", "watch", "difference"},
     {"metrics", "settle", "site", "records"},
+    {"derive"},
+    {"ledger"},
     {"live"},
     {"driven"},
     {"scan"},
@@ -43,6 +45,7 @@ PURE = {
     "chains",
     "kinds",
     "findings",
+    "routes",
     "view",
 }
 """Modules that think; they know neither disk, nor network, nor time."""

@@ -14,7 +14,8 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from looking import as_json, look_one
+from layertar import RecordedRoot
+from looking import as_json, ledger_of, look_one, names_of, walked_names
 
 from exporter.chains import chain_ids
 from exporter.model import Reason, Reports, Root
@@ -66,11 +67,12 @@ class LiveMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         (self.folder / "outside").mkdir()
-        self.root = PlantedRoot(self.folder / "docker")
+        self.root = RecordedRoot(self.folder / "docker")
         self.live = LiveRoot(Root(str(self.root.path), self.root.path, links_limit=LIMIT))
         self.layers: list[tuple[str, ...]] = []
         self.images: dict[str, tuple[str, ...]] = {}
         self.containers: list[Path] = []
+        self.half_made: list[Path] = []
         self.made = self.built = 0
 
     def teardown(self) -> None:
@@ -132,6 +134,45 @@ class LiveMachine(RuleBasedStateMachine):
             self.made += 1
             os.link(files[file % len(files)], self.folder / "outside" / f"{self.made}-{i}")
 
+    @precondition(lambda self: self.layers)
+    @rule(which=st.integers(0, 12))
+    def stop_half_way_through_a_build(self, which: int) -> None:
+        tree = self.root.tree(self.layers[which % len(self.layers)])
+        making = self.root.home / self.root.new_id() / "tmproot1"
+        making.mkdir(parents=True)
+        files = [p for p in sorted(tree.rglob("*")) if S_ISREG(p.lstat().st_mode)]
+        for i, file in enumerate(files[::2]):
+            os.link(file, making / str(i))
+        self.half_made.append(making.parent)
+
+    @precondition(lambda self: self.half_made)
+    @rule()
+    def clean_up_after_a_stop(self) -> None:
+        shutil.rmtree(self.half_made.pop())
+
+    @precondition(lambda self: self.layers)
+    @rule(which=st.integers(0, 12))
+    def stop_half_way_through_a_removal(self, which: int) -> None:
+        diffs = self.layers[which % len(self.layers)]
+        if any(other[: len(diffs)] == diffs for other in self.layers if other != diffs):
+            return
+        for id in [i for i, on in self.images.items() if on == diffs]:
+            remove_image(self.root, id)
+            del self.images[id]
+        tree = self.root.tree(diffs)
+        record = self.root.image_home / "layerdb/sha256" / chain_ids(diffs)[-1][7:]
+        record.rename(record.with_name(f"{record.name}-{'a' * 64}-removing"))
+        for path in [p for p in sorted(tree.rglob("*")) if S_ISREG(p.lstat().st_mode)][::2]:
+            path.unlink()
+        self.layers.remove(diffs)
+
+    @precondition(lambda self: self.layers)
+    @rule(which=st.integers(0, 12))
+    def lose_a_record(self, which: int) -> None:
+        chain = chain_ids(self.layers[which % len(self.layers)])[-1]
+        record = self.root.image_home / "layerdb/sha256" / chain[7:] / "tar-split.json.gz"
+        record.unlink(missing_ok=True)
+
     @rule()
     def remove_links_outside(self) -> None:
         for path in list((self.folder / "outside").iterdir())[::2]:
@@ -161,6 +202,13 @@ class LiveMachine(RuleBasedStateMachine):
     @invariant()
     def no_layer_was_walked_twice(self) -> None:
         assert walked(self.live) <= self.built
+        if self.live.drivers:
+            assert max(ledger_of(self.live).walked.values(), default=0) <= 1
+
+    @invariant()
+    def what_was_told_by_differences_equals_a_walk(self) -> None:
+        if self.live.drivers:
+            assert names_of(self.live) == walked_names(self.root.path)
 
 
 TestLive = LiveMachine.TestCase
@@ -169,7 +217,7 @@ TestLive.settings = settings(max_examples=60, stateful_step_count=15, deadline=N
 
 def walked(root: LiveRoot) -> int:
     driver = root.drivers.get("overlay")
-    return driver.live.walked if driver and driver.live else 0
+    return driver.live.ledger.walked.total() if driver and driver.live else 0
 
 
 def test_a_second_look_walks_nothing_and_a_new_layer_costs_one_walk(planted: PlantedRoot) -> None:
