@@ -134,6 +134,8 @@ class Live:
         self, home: Home, due: list[str], publish: Callable[[], None], woken: Callable[[], bool]
     ) -> bool:
         """Count these folders in a good order; True: something happened before the last."""
+        for id in self.ledger.kept.keys() & due:
+            self.ledger.forget(id)
         tops = self._tops()
         steps = self._plan(home, due, tops)
         first = dict.fromkeys(tops)
@@ -144,8 +146,6 @@ class Live:
                     publish()
                 if woken():
                     return True
-            if id in self.ledger.kept:
-                self.ledger.forget(id)
             self._count(home, id, source)
         return False
 
