@@ -17,13 +17,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from exporter import documents
 from exporter.chains import broken, shown
 from exporter.files import BrokenFileError, read_small
+from exporter.memory import Memory
 from exporter.model import LayerRecord, Lineage, Problem, Reason
 from exporter.text import one_line, path_text, valid
 
@@ -32,14 +34,26 @@ MOST_BYTES: Final = 64 << 20
 
 _SHORT: Final = 4096
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _FOLDER_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,127}")
 _REMOVING: Final = re.compile(r"[0-9a-f]{64}-[0-9a-f]{64}-removing")
 
 
-def read_lineage(home: Path, shown_home: str) -> Lineage:
-    """Read all that `image/<driver>/` says. `shown_home` is the same folder as people know it."""
-    reader = _Reader(home, shown_home)
+@dataclass(slots=True)
+class Known:
+    """What is known from before of layers and images whose records have not changed."""
+
+    layers: Memory[LayerRecord] = field(default_factory=Memory)
+    diff_ids: Memory[tuple[str, ...]] = field(default_factory=Memory)
+
+
+def read_lineage(
+    home: Path, shown_home: str, known: Known | None = None, now: float = 0.0
+) -> Lineage:
+    """Read all that `image/<driver>/` says. `shown_home` is the same folder as people know it.
+
+    What is `known` and has not changed is not read again; `now` is the unix time.
+    """
+    reader = _Reader(home, shown_home, known or Known(), now)
     layers, removing = reader.layers()
     mounts = reader.mounts()
     references = reader.references()
@@ -69,6 +83,8 @@ def read_lineage(home: Path, shown_home: str) -> Lineage:
 class _Reader:
     home: Path
     shown_home: str
+    known: Known
+    now: float
     unread: int = 0
     readable: bool = True
     problems: list[Problem] = field(default_factory=list)
@@ -83,6 +99,7 @@ class _Reader:
         taken: dict[str, str] = {}
         names = self._names("layerdb/sha256", Reason.LINEAGE, above="layerdb")
         self.readable = names is not None
+        self.known.layers.keep_only(names or ())
         for name in names or ():
             where = f"layerdb/sha256/{name}"
             if _REMOVING.fullmatch(name):
@@ -90,7 +107,8 @@ class _Reader:
             elif _HEX.fullmatch(name):
                 told = len(self.problems)
                 with _Problems(self, where, Reason.LINEAGE):
-                    layer = self._layer(name)
+                    status = os.lstat(f"{self.home}/{where}")
+                    layer = self.known.layers.of(name, status, self.now, partial(self._layer, name))
                     if (other := taken.setdefault(layer.cache_id, name)) != name:
                         raise BrokenFileError(f"its cache-id is that of {other} too")
                     layers[layer.chain] = layer
@@ -113,7 +131,7 @@ class _Reader:
             parent: str | None = self._text(f"{folder}/parent")
         except FileNotFoundError:
             parent = None
-        if parent is not None and not _DIGEST.fullmatch(parent):
+        if parent is not None and not documents.DIGEST.fullmatch(parent):
             raise BrokenFileError("its parent is not a chain id")
         return LayerRecord(f"sha256:{name}", cache_id, parent)
 
@@ -137,23 +155,31 @@ class _Reader:
         """Read imagedb: the diff ids of each image, and the image each was built from."""
         diff_ids: dict[str, tuple[str, ...]] = {}
         parents: dict[str, str] = {}
-        for name in self._names("imagedb/content/sha256", Reason.IMAGE, above="imagedb") or ():
+        names = self._names("imagedb/content/sha256", Reason.IMAGE, above="imagedb") or ()
+        self.known.diff_ids.keep_only(names)
+        for name in names:
             where = f"imagedb/content/sha256/{name}"
             if not _HEX.fullmatch(name):
                 if not name.startswith(".tmp-"):
                     self.problem(where, "its name is not an image id")
                 continue
             with _Problems(self, where, Reason.IMAGE):
-                diff_ids[f"sha256:{name}"] = _diff_ids(self._json(where))
+                status = os.lstat(f"{self.home}/{where}")
+                diff_ids[f"sha256:{name}"] = self.known.diff_ids.of(
+                    name, status, self.now, partial(self._diff_ids, where)
+                )
             with _Problems(self, where, Reason.IMAGE):
                 parents[f"sha256:{name}"] = self._text(f"imagedb/metadata/sha256/{name}/parent")
         return diff_ids, parents
+
+    def _diff_ids(self, file: str) -> tuple[str, ...]:
+        return documents.diff_ids(self._json(file))
 
     def references(self) -> dict[str, list[str]]:
         """Read repositories.json: the tags and digests of each image."""
         images: dict[str, str] = {}
         with _Problems(self, "repositories.json", Reason.IMAGE):
-            for raw, image in _references(self._json("repositories.json")):
+            for raw, image in documents.references(self._json("repositories.json")):
                 reference = one_line(raw)
                 if images.setdefault(reference, image) != image:
                     self.problem("repositories.json", f"{reference} names two images")
@@ -215,28 +241,3 @@ class _Problems:
             self.reader.problem(self.where, str(error), self.reason)
             return True
         return False
-
-
-def _diff_ids(config: Any) -> tuple[str, ...]:
-    rootfs = config.get("rootfs") if isinstance(config, dict) else None
-    ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-    if ids is None and isinstance(rootfs, dict):
-        return ()  # FROM scratch without any layer
-    if not isinstance(ids, list) or not all(
-        isinstance(i, str) and _DIGEST.fullmatch(i) for i in ids
-    ):
-        raise BrokenFileError("has no list of diff ids under rootfs.diff_ids")
-    return tuple(ids)
-
-
-def _references(document: Any) -> Iterator[tuple[str, str]]:
-    repositories = document.get("Repositories") if isinstance(document, dict) else None
-    if not isinstance(repositories, dict):
-        raise BrokenFileError("has no Repositories")
-    for references in repositories.values():
-        if not isinstance(references, dict):
-            raise BrokenFileError("has a repository that is not an object")
-        for reference, image in references.items():
-            if not isinstance(image, str):
-                raise BrokenFileError("has a reference that is not to an image id")
-            yield reference, image

@@ -17,12 +17,12 @@ from exporter.count import Home
 from exporter.derive import Differences
 from exporter.ledger import Ledger
 from exporter.model import Kind, Problem, Root
-from exporter.records import ATTEMPTS, NO_RECORDS, Marks, Records, marks, read_records
+from exporter.records import ATTEMPTS, NO_RECORDS, Known, Marks, Records, marks, read_records
 from exporter.routes import Family, Steps, plan
 from exporter.site import never
 
 REREAD_SECONDS: Final = 300.0
-"""The engine's records are read again after this long even if no folder's time has changed."""
+"""All of the engine's records are read again after this long, even those that have not changed."""
 
 SMALL: Final = 10_000
 """A container's layer of no more entries is counted anew at each look; it may have changed."""
@@ -44,6 +44,7 @@ class Live:
     drift: list[Problem] = field(default_factory=list)
     _marks: Marks | None = None
     _read_at: float = 0.0
+    _known: Known = field(default_factory=Known)
 
     def look(
         self, home: Home, publish: Callable[[], None], woken: Callable[[], bool] = never
@@ -76,9 +77,11 @@ class Live:
 
     def _read(self, home: Home) -> None:
         """Read the engine's records and list the driver's folders; forget what is gone."""
-        self._read_at = self.now()
-        self._marks = marks(home, self._read_at)
-        self.records = read_records(home, self.root.path, self.now)
+        if self.now() - self._read_at >= REREAD_SECONDS:
+            self._known = Known()
+            self._read_at = self.now()
+        self._marks = marks(home, self.now())
+        self.records = read_records(home, self.root.path, self.now, self._known)
         for id in self.ledger.kept.keys() - self.records.folders.keys():
             self.ledger.forget(id)
             del self.ledger.walked[id], self.ledger.searched[id]

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from exporter import images
 from exporter.count import Home
 from exporter.drivers import folders
-from exporter.images import read_lineage
 from exporter.kinds import References, kind_of
+from exporter.memory import SURE_SECONDS, Memory
 from exporter.model import Folder, Kind, LayerRecord, Lineage, Problem
 
 ATTEMPTS: Final = 3
@@ -34,8 +35,6 @@ class Records:
 
 
 Marks = tuple[tuple[int, int], ...]
-
-_SURE_SECONDS: Final = 1.0
 
 NO_RECORDS: Final = Records(Lineage(), {}, {}, ())
 """What is known before anything was read."""
@@ -62,13 +61,21 @@ def marks(home: Home, now: float) -> Marks | None:
         except OSError:
             found.append((0, 0))
             continue
-        if now - status.st_mtime < _SURE_SECONDS:
+        if now - status.st_mtime < SURE_SECONDS:
             return None
         found.append((status.st_ino, status.st_mtime_ns))
     return tuple(found)
 
 
-def read_records(home: Home, root: str, now: Callable[[], float]) -> Records:
+@dataclass(slots=True)
+class Known:
+    """What is known from an earlier reading of records and folders that have not changed since."""
+
+    lineage: images.Known = field(default_factory=images.Known)
+    folders: Memory[Folder] = field(default_factory=Memory)
+
+
+def read_records(home: Home, root: str, now: Callable[[], float], known: Known) -> Records:
     """Read the engine's records and list the driver's folders. `root` is the root's host path.
 
     The engine writes on meanwhile, so what does not fit together is read again: a layer
@@ -76,8 +83,9 @@ def read_records(home: Home, root: str, now: Callable[[], float]) -> Records:
     """
     for attempt in range(ATTEMPTS):
         time.sleep(SETTLE_SECONDS if attempt else 0)
-        lineage = read_lineage(home.image, f"{root}/image/{home.driver.name}")
-        listed, problems = folders(home.driver, home.fd, home.where)
+        where, moment = f"{root}/image/{home.driver.name}", now()
+        lineage = images.read_lineage(home.image, where, known.lineage, moment)
+        listed, problems = folders(home.driver, home.fd, home.where, known.folders, moment)
         present = {folder.id for folder in listed if folder.trees}
         missing = any(r.cache_id not in present for r in lineage.layers.values())
         if not lineage.problems and not missing:

@@ -43,6 +43,8 @@ def settle(home: Home, kinship: Kinship, tree_path: TreePath) -> bool:
     kins = list(kinship.kins)
     changed = False
     for kin in kins:
+        if _stands_still(home, kin, tree_path):
+            continue
         found = _ask(home, kin, islice(kin.places, PROBES), tree_path)
         if len({n - kin.links_of(inode) for inode, n in found.items()}) > 1:
             found = _ask(home, kin, kin.places, tree_path)
@@ -58,6 +60,13 @@ def settle(home: Home, kinship: Kinship, tree_path: TreePath) -> bool:
         asked += len(some)
         changed |= kin.told(_ask(home, kin, some, tree_path))
     return changed
+
+
+def _stands_still(home: Home, kin: Kin, tree_path: TreePath) -> bool:
+    """Whether the first member has the links that it had; most looks see nothing else."""
+    for inode in islice(kin.places, 1):
+        return _ask(home, kin, (inode,), tree_path).get(inode) == kin.links_of(inode)
+    return False
 
 
 def _ask(home: Home, kin: Kin, inodes: Iterable[int], tree_path: TreePath) -> dict[int, int]:

@@ -11,8 +11,8 @@ PACKAGE = Path(exporter.__file__).parent
 
 FLOORS = [
     {"model", "text"},
-    {"tree", "headroom", "chains", "files"},
-    {"kinds", "findings", "kin", "attempts", "orders", "routes"},
+    {"tree", "headroom", "chains", "files", "memory"},
+    {"kinds", "findings", "kin", "attempts", "orders", "routes", "documents"},
     {"view"},
     {"walk", "mounts", "tarsplit", "drivers.overlay", "drivers.overlay2"},
     {"limits", "images", "drivers", "planted", "config", "logs", "report", "samples"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from layertar import RecordedRoot
 from looking import as_json, ledger_of, look_one, names_of, walked_names
+from removal import remove_image, remove_layer
 
 from exporter.chains import chain_ids
 from exporter.model import Reason, Reports, Root
@@ -24,28 +24,6 @@ from exporter.scan import LiveRoot
 
 LIMIT = 60
 NAMES = [f"{folder}{name}" for folder in ("", "d/", "d/e/") for name in "abcxyz"]
-
-
-def remove_layer(root: PlantedRoot, diffs: tuple[str, ...]) -> None:
-    """Take a layer away in the engine's order: record renamed, folder gone, record gone."""
-    record = root.image_home / "layerdb/sha256" / chain_ids(diffs)[-1][7:]
-    folder = root.home / (record / "cache-id").read_text()
-    going = record.with_name(f"{record.name}-{'a' * 64}-removing")
-    record.rename(going)
-    shutil.rmtree(folder)
-    shutil.rmtree(going)
-
-
-def remove_image(root: PlantedRoot, id: str) -> None:
-    """Untag an image and forget it."""
-    path = root.image_home / "repositories.json"
-    tags = json.loads(path.read_text())["Repositories"]
-    kept = {
-        repository: {tag: image for tag, image in all_of.items() if image != id}
-        for repository, all_of in tags.items()
-    }
-    path.write_text(json.dumps({"Repositories": kept}))
-    (root.image_home / "imagedb/content/sha256" / id[7:]).unlink()
 
 
 def comparable(reports: Reports) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from exporter.drivers import overlay, overlay2
+from exporter.memory import Memory
 from exporter.model import Folder, Problem, Reason
 from exporter.text import shown_name
 from exporter.walk import OPEN_DIR
@@ -39,11 +41,15 @@ DRIVERS: Final = (
 )
 
 
-def folders(driver: Driver, home: int, where: str) -> tuple[list[Folder], list[Problem]]:
+def folders(
+    driver: Driver, home: int, where: str, known: Memory[Folder] | None = None, now: float = 0.0
+) -> tuple[list[Folder], list[Problem]]:
     """Look at each folder of a driver's home, whose open descriptor is `home`.
 
-    A folder that vanishes meanwhile is not told; one that cannot be read is a problem.
+    A folder that vanishes meanwhile is not told; one that cannot be read is a problem. One
+    that is `known` and has not changed is not read again; `now` is the unix time.
     """
+    known = known if known is not None else Memory()
     found: list[Folder] = []
     problems: list[Problem] = []
     with os.scandir(home) as entries:
@@ -52,9 +58,11 @@ def folders(driver: Driver, home: int, where: str) -> tuple[list[Folder], list[P
             for e in entries
             if e.is_dir(follow_symlinks=False) and not _is_ignored(e.name, driver.ignored)
         )
+    known.keep_only(ids)
     for id in ids:
         try:
-            found.append(_look(driver, home, id))
+            status = os.lstat(id, dir_fd=home)
+            found.append(known.of(id, status, now, partial(_look, driver, home, id)))
         except FileNotFoundError:
             continue
         except OSError as error:

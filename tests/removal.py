@@ -1,0 +1,31 @@
+"""Taking away what was planted, in the engine's own order."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+from exporter.chains import chain_ids
+from exporter.planted import PlantedRoot
+
+
+def remove_layer(root: PlantedRoot, diffs: tuple[str, ...]) -> None:
+    """Take a layer away: record renamed, folder gone, record gone."""
+    record = root.image_home / "layerdb/sha256" / chain_ids(diffs)[-1][7:]
+    folder = root.home / (record / "cache-id").read_text()
+    going = record.with_name(f"{record.name}-{'a' * 64}-removing")
+    record.rename(going)
+    shutil.rmtree(folder)
+    shutil.rmtree(going)
+
+
+def remove_image(root: PlantedRoot, id: str) -> None:
+    """Untag an image and forget it."""
+    path = root.image_home / "repositories.json"
+    tags = json.loads(path.read_text())["Repositories"]
+    kept = {
+        repository: {tag: image for tag, image in all_of.items() if image != id}
+        for repository, all_of in tags.items()
+    }
+    path.write_text(json.dumps({"Repositories": kept}))
+    (root.image_home / "imagedb/content/sha256" / id[7:]).unlink()
