@@ -2,14 +2,15 @@
 
 The floors, from the top; a module imports only from floors below its own:
 
-    3 program   cli  commands/  daemon  web  page  growth  monitor  keeper | worker
-    2 the pass  watched  scan  driven  live  settle  records  site  count
-    1 edges     in:  walk  watch  mounts  limits  images  files  drivers/  roots  config
-                out: catalogue  samples  metrics  report  table  logs
-    0 thinking  findings  headroom  kin  attempts  chains  kinds  tree  text  model  (orders  view)
+    5 program   cli  commands/
+    4 daemon    daemon/   web/   demo/
+    3 the pass  looking/            2 out-edge  telling/   (config  logs)
+    1 in-edge   disk/  with disk/drivers/
+    0 thinking  thinking/  on the nouns of  model  and the words of  text
 
-The bar stands for a pipe: each root has a worker process of its own, which imports nothing
-above the pass.
+Each root has a worker process of its own (`daemon/worker.py`), which imports nothing of the
+web: the daemon hears its frozen reports through a pipe, and pages and metrics are made of
+these alone, never of the disk.
 
-`planted` makes roots as the engine does, for the demo and for tests.
+`demo/planted.py` makes roots as the engine does, for the demo and for tests.
 """

@@ -16,9 +16,9 @@ from exporter.commands.demo import demo
 from exporter.commands.scan import scan
 from exporter.commands.serve import serve
 from exporter.config import ConfigError
-from exporter.roots import RootsError
+from exporter.disk.roots import RootsError
 from exporter.text import one_line
-from exporter.web import ListenError
+from exporter.web.server import ListenError
 
 WRONG: Final = 2
 """Exit code of wrong usage, wrong configuration, a root that gave nothing, an unexpected error."""

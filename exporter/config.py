@@ -10,7 +10,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from yaml.reader import ReaderError
 
-from exporter.files import BrokenFileError, read_small
+from exporter.disk.files import BrokenFileError, read_small
 from exporter.text import normal_path, one_line
 
 

@@ -13,7 +13,7 @@ from engine import BUSYBOX, DOCKER, DOCKERD, Engine, engine
 from looking import Run
 from needs import missing, need_root
 
-from exporter.planted import PlantedRoot
+from exporter.demo.planted import PlantedRoot
 
 
 @pytest.fixture

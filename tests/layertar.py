@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from exporter.planted import PlantedRoot
+from exporter.demo.planted import PlantedRoot
 
 
 def layer_tar(tree: Path, there: Iterable[str], gone: Iterable[str] = ()) -> bytes:

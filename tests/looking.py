@@ -9,15 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from exporter.driven import LiveDriver
-from exporter.drivers import DRIVERS
-from exporter.ledger import Ledger
-from exporter.live import Live
+from exporter.disk.drivers import DRIVERS
+from exporter.disk.site import open_home
+from exporter.looking.driven import LiveDriver
+from exporter.looking.ledger import Ledger
+from exporter.looking.live import Live
+from exporter.looking.scan import LiveRoot, scan_root
 from exporter.model import Reason, Reports, Root, RootReport
-from exporter.report import to_json
-from exporter.scan import LiveRoot, scan_root
-from exporter.site import open_home
-from exporter.tree import Tree
+from exporter.telling.report import to_json
+from exporter.thinking.tree import Tree
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 """Runs the program as a user does, and gives what it said."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 
-from exporter.chains import chain_ids
-from exporter.planted import PlantedRoot
+from exporter.demo.planted import PlantedRoot
+from exporter.thinking.chains import chain_ids
 
 
 def remove_layer(root: PlantedRoot, diffs: tuple[str, ...]) -> None:

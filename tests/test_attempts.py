@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.attempts import FORGOTTEN_SECONDS, RIPE_SECONDS, Attempts
 from exporter.model import LayerRecord, Lineage
+from exporter.thinking.attempts import FORGOTTEN_SECONDS, RIPE_SECONDS, Attempts
 
 A, B, CHAIN = "a" * 64, "b" * 64, "c" * 64
 NOTHING = Lineage()

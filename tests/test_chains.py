@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.chains import broken, chain_ids, depths, shown, standing_on
 from exporter.model import ImageRecord, LayerRecord
+from exporter.thinking.chains import broken, chain_ids, depths, shown, standing_on
 
 IDS = [f"c{i}" for i in range(10)]
 parents = st.dictionaries(st.sampled_from(IDS), st.none() | st.sampled_from([*IDS, "missing"]))

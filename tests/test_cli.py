@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from looking import Run
 
-from exporter.planted import PlantedRoot
+from exporter.demo.planted import PlantedRoot
 
 
 @pytest.fixture

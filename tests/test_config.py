@@ -174,7 +174,7 @@ def test_a_file_is_read_and_named_in_what_is_said(tmp_path: Path) -> None:
     ("name", "said"),
     [
         ("nowhere", "cannot be read: No such file or directory"),
-        (".", "cannot be read: Is a directory"),
+        (".", "is not a regular file"),
         ("long", "is longer than 1048576 bytes"),
     ],
 )

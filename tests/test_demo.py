@@ -7,7 +7,7 @@ from pathlib import Path
 
 from serving import Served, served
 
-from exporter.growth import LINKS_LIMIT, NAMES, Growth
+from exporter.demo.growth import LINKS_LIMIT, NAMES, Growth
 
 
 def left(daemon: Served) -> float | None:

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from layertar import RecordedRoot
 from looking import check_derived, ledger_of, look_one
 
-from exporter.chains import chain_ids
+from exporter.demo.planted import PlantedRoot
+from exporter.looking.scan import LiveRoot
 from exporter.model import Reason, Root
-from exporter.planted import PlantedRoot
-from exporter.scan import LiveRoot
+from exporter.thinking.chains import chain_ids
 
 Change = Callable[[Path], object]
 

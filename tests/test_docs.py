@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 import yaml
 
-from exporter.catalogue import CATALOGUE
 from exporter.cli import cli
 from exporter.config import Config, parse_config
-from exporter.limits import FILESYSTEMS
+from exporter.disk.limits import FILESYSTEMS
 from exporter.model import Reason
+from exporter.telling.catalogue import CATALOGUE
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text()

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.drivers import DRIVERS, Driver, folders
-from exporter.images import read_lineage
-from exporter.kinds import YOUNG_SECONDS, References, kind_of
+from exporter.demo.planted import PlantedRoot
+from exporter.disk.drivers import DRIVERS, Driver, folders
+from exporter.disk.images import read_lineage
 from exporter.model import Folder, Kind, Lineage
-from exporter.planted import PlantedRoot
+from exporter.thinking.kinds import YOUNG_SECONDS, References, kind_of
 
 
 @dataclass(frozen=True)

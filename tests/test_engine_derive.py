@@ -17,8 +17,8 @@ from engine import Engine, engine, tar_of
 from layertar import split_of
 from looking import check_derived, look_one, names_of
 
+from exporter.looking.scan import LiveRoot
 from exporter.model import Reason, Root
-from exporter.scan import LiveRoot
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 

@@ -7,16 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.findings import (
-    MOST_PROBLEMS,
-    Findings,
-    LayerFigures,
-    Terms,
-    Words,
-    bounded,
-    findings,
-)
-from exporter.headroom import Tight
 from exporter.model import (
     Folder,
     ImageRecord,
@@ -28,7 +18,17 @@ from exporter.model import (
     Resource,
     Tightest,
 )
-from exporter.tree import INODE_BITS
+from exporter.thinking.findings import (
+    MOST_PROBLEMS,
+    Findings,
+    LayerFigures,
+    Terms,
+    Words,
+    bounded,
+    findings,
+)
+from exporter.thinking.headroom import Tight
+from exporter.thinking.tree import INODE_BITS
 
 LINKS, INODES, DEPTH = Resource.LINKS, Resource.INODES, Resource.DEPTH
 BOTH = Terms(frozenset({LINKS, INODES}), inodes_free=1000)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import exporter
@@ -11,44 +14,18 @@ PACKAGE = Path(exporter.__file__).parent
 
 FLOORS = [
     {"model", "text"},
-    {"tree", "headroom", "chains", "files", "memory"},
-    {"kinds", "findings", "kin", "attempts", "orders", "routes", "documents"},
-    {"view"},
-    {"walk", "mounts", "tarsplit", "drivers.overlay", "drivers.overlay2"},
-    {"limits", "images", "drivers", "planted", "config", "logs", "report", "samples"},
-    {"roots", "catalogue", "table", "count", "watch", "difference"},
-    {"metrics", "settle", "site", "records"},
-    {"derive"},
-    {"ledger"},
-    {"live"},
-    {"driven"},
-    {"scan"},
-    {"watched"},
-    {"worker", "page", "growth"},
-    {"keeper"},
-    {"monitor", "web"},
+    {"thinking"},
+    {"disk"},
+    {"looking"},
+    {"config", "logs"},
+    {"telling"},
+    {"web", "demo"},
     {"daemon"},
-    {"commands", "commands.common"},
-    {"commands.scan", "commands.serve", "commands.demo"},
+    {"commands"},
     {"cli"},
     {"__main__"},
 ]
-"""From the ground up. A module imports only from floors below its own."""
-
-PURE = {
-    "attempts",
-    "model",
-    "text",
-    "tree",
-    "kin",
-    "headroom",
-    "chains",
-    "kinds",
-    "findings",
-    "routes",
-    "view",
-}
-"""Modules that think; they know neither disk, nor network, nor time."""
+"""From the ground up. A module imports from its own folder or from floors below."""
 
 EDGES = {"asyncio", "hypercorn", "pathlib", "socket", "subprocess", "threading", "time"}
 
@@ -71,27 +48,55 @@ def imports(file: Path) -> set[str]:
 
 
 FILES = {name_of(f): f for f in PACKAGE.rglob("*.py")}
+OURS = {
+    name: {i.removeprefix("exporter.") for i in imports(file) if i.startswith("exporter.")}
+    for name, file in FILES.items()
+}
+"""What each module imports of our own."""
 
 
-def test_every_module_stands_on_one_floor() -> None:
-    assert sorted(FILES.keys() - {"__init__"}) == sorted(m for floor in FLOORS for m in floor)
+def folder(module: str) -> str:
+    return module.partition(".")[0]
 
 
-def test_modules_import_only_from_floors_below() -> None:
-    height = {module: i for i, floor in enumerate(FLOORS) for module in floor}
+def test_every_folder_stands_on_one_floor() -> None:
+    folders = {folder(name) for name in FILES} - {"__init__"}
+    assert sorted(folders) == sorted(name for floor in FLOORS for name in floor)
+
+
+def test_modules_import_only_from_their_own_folder_or_from_floors_below() -> None:
+    height = {name: i for i, floor in enumerate(FLOORS) for name in floor}
     upwards = [
         (name, imported)
-        for name, file in FILES.items()
-        for imported in imports(file)
-        if imported.startswith("exporter.")
-        and height[imported.removeprefix("exporter.")] >= height[name]
+        for name, all_imported in OURS.items()
+        for imported in all_imported
+        if folder(imported) != folder(name) and height[folder(imported)] >= height[folder(name)]
     ]
     assert upwards == []
 
 
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    TopologicalSorter(OURS).prepare()
+
+
 def test_thinking_knows_no_disk_no_network_and_no_time() -> None:
-    known = {name: imports(FILES[name]) & EDGES for name in PURE if imports(FILES[name]) & EDGES}
-    assert known == {"model": {"pathlib"}}, "model only names a path's type"
+    pure = [name for name in FILES if folder(name) in ("model", "text", "thinking")]
+    known = {name: imports(FILES[name]) & EDGES for name in pure if imports(FILES[name]) & EDGES}
+    paths = {"pathlib"}
+    assert known == {"model": paths, "thinking.orders": paths}, "these only name a path's type"
+
+
+def test_what_is_told_is_made_of_reports_alone() -> None:
+    told = {name for name in FILES if folder(name) in ("telling", "web")}
+    reaching = {name: {i for i in OURS[name] if folder(i) in ("disk", "looking")} for name in told}
+    assert {name: found for name, found in reaching.items() if found} == {}
+
+
+def test_a_worker_imports_nothing_of_the_web_stack() -> None:
+    words = "import exporter.daemon.worker, sys; print(*sys.modules, sep='\\n')"
+    loaded = subprocess.check_output([sys.executable, "-c", words], text=True).split()
+    stack = {"asyncio", "hypercorn", "prometheus_client", "click", "pydantic", "rich", "ssl"}
+    assert stack & set(loaded) == set()
 
 
 def test_no_module_is_longer_than_250_lines() -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.headroom import Tight, least, left_by_depth, left_by_inodes, left_by_links
-from exporter.kin import Kinship
 from exporter.model import LayersLeft, Resource
+from exporter.thinking.headroom import Tight, least, left_by_depth, left_by_inodes, left_by_links
+from exporter.thinking.kin import Kinship
 
 LINKS, INODES, DEPTH = Resource.LINKS, Resource.INODES, Resource.DEPTH
 

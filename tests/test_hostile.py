@@ -23,10 +23,10 @@ from disks import mounted
 from looking import Run, as_json, image, look, look_one
 from needs import need_root
 
-from exporter.chains import chain_ids
+from exporter.demo.planted import PlantedRoot
 from exporter.model import Reason, RootReport
-from exporter.planted import PlantedRoot
 from exporter.text import one_line
+from exporter.thinking.chains import chain_ids
 
 EXT4 = 65_000
 
@@ -100,15 +100,15 @@ def as_nobody(*paths: Path) -> list[dict[str, Any]]:
         "    os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "from pathlib import Path\n"
         "from exporter.model import Root\n"
-        "from exporter.report import to_json\n"
-        "from exporter.scan import scan_root\n"
+        "from exporter.telling.report import to_json\n"
+        "from exporter.looking.scan import scan_root\n"
         "print(to_json([r for p in sys.argv[1:] for r in scan_root(Root(p, Path(p)))]))\n"
     )
     # Everything is imported before the privileges go: the checkout may be root's alone.
     words = script.split("if os.geteuid", 1)
     script = (
         "import os, sys\nfrom pathlib import Path\nfrom exporter.model import Root\n"
-        "from exporter.report import to_json\nfrom exporter.scan import scan_root\n"
+        "from exporter.telling.report import to_json\nfrom exporter.looking.scan import scan_root\n"
         "if os.geteuid" + words[1]
     )
     done = subprocess.run(

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from exporter.chains import chain_ids
-from exporter.images import MOST_BYTES, read_lineage
+from exporter.demo.planted import PlantedRoot
+from exporter.disk.images import MOST_BYTES, read_lineage
 from exporter.model import ImageRecord, LayerRecord, Lineage, Problem, Reason
-from exporter.planted import PlantedRoot
+from exporter.thinking.chains import chain_ids
 
 HOME = "/var/lib/docker/image/overlay"
 
@@ -185,7 +185,7 @@ def test_only_regular_files_of_a_bounded_length_are_read(planted: PlantedRoot, k
     said = {
         "fifo": ("is not a regular file", Reason.IMAGE),
         "symlink": ("cannot be read: Too many levels of symbolic links", Reason.UNREADABLE),
-        "folder": ("cannot be read: Is a directory", Reason.UNREADABLE),
+        "folder": ("is not a regular file", Reason.IMAGE),
         "long": (f"is longer than {MOST_BYTES} bytes", Reason.IMAGE),
     }
     assert told(planted) == [("repositories.json", *said[kind])]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.kinds import YOUNG_SECONDS, References, kind_of
 from exporter.model import Folder, Kind, LayerRecord, Lineage
+from exporter.thinking.kinds import YOUNG_SECONDS, References, kind_of
 
 NOW = 1_700_000_000.0
 OLD = NOW - YOUNG_SECONDS

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.limits import FILESYSTEMS, Filesystem, filesystem_of
+from exporter.disk.limits import FILESYSTEMS, Filesystem, filesystem_of
+from exporter.disk.mounts import parse_mountinfo
 from exporter.model import LinksLimit
-from exporter.mounts import parse_mountinfo
 
 FD = 4_000  # of the folder asked for: a number that is never really open
 UNKNOWN = LinksLimit(None, "none")

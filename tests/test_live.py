@@ -17,10 +17,10 @@ from layertar import RecordedRoot
 from looking import as_json, ledger_of, look_one, names_of, walked_names
 from removal import remove_image, remove_layer
 
-from exporter.chains import chain_ids
+from exporter.demo.planted import PlantedRoot
+from exporter.looking.scan import LiveRoot
 from exporter.model import Reason, Reports, Root
-from exporter.planted import PlantedRoot
-from exporter.scan import LiveRoot
+from exporter.thinking.chains import chain_ids
 
 LIMIT = 60
 NAMES = [f"{folder}{name}" for folder in ("", "d/", "d/e/") for name in "abcxyz"]

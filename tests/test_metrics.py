@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families as families
 
-from exporter.catalogue import FIGURES, WATCHES
-from exporter.metrics import ViewCollector, to_text
 from exporter.model import (
     FullPass,
     ImageFigures,
@@ -24,8 +22,10 @@ from exporter.model import (
     ScanFacts,
     Tightest,
 )
-from exporter.orders import WatchState
-from exporter.view import Loaded, View
+from exporter.telling.catalogue import FIGURES, WATCHES
+from exporter.telling.metrics import ViewCollector, to_text
+from exporter.telling.view import Loaded, View
+from exporter.thinking.orders import WatchState
 
 LEFT = {Resource.LINKS: 7, Resource.INODES: 900, Resource.DEPTH: 121}
 
@@ -92,6 +92,7 @@ hardlink_problems{driver="overlay",reason="lineage",root="/var/lib/docker"} 0.0
 hardlink_problems{driver="overlay",reason="image",root="/var/lib/docker"} 2.0
 hardlink_problems{driver="overlay",reason="changed",root="/var/lib/docker"} 0.0
 hardlink_problems{driver="overlay",reason="drift",root="/var/lib/docker"} 0.0
+hardlink_problems{driver="overlay",reason="tar_split",root="/var/lib/docker"} 0.0
 hardlink_problems{driver="overlay",reason="mount",root="/var/lib/docker"} 0.0
 hardlink_problems{driver="overlay",reason="limit_unknown",root="/var/lib/docker"} 0.0
 hardlink_problems{driver="overlay",reason="limit_exceeded",root="/var/lib/docker"} 0.0

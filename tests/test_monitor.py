@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.keeper import RESTART_SECONDS
+from exporter.daemon.keeper import RESTART_SECONDS
+from exporter.daemon.monitor import GONE_SECONDS, Monitor
+from exporter.demo.planted import PlantedRoot
+from exporter.disk.roots import RootsError
 from exporter.model import Root
-from exporter.monitor import GONE_SECONDS, Monitor
-from exporter.planted import PlantedRoot
-from exporter.roots import RootsError
 
 
 class Clock:

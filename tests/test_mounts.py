@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.mounts import Mount, covered_below, mount_of, parse_mountinfo, read_mounts
+from exporter.disk.mounts import Mount, covered_below, mount_of, parse_mountinfo, read_mounts
 
 EXT4 = b"36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext4 /dev/root rw,errors=continue\n"
 

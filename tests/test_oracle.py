@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from looking import as_json, look_one
 from needs import need_program, need_root
 
-from exporter.planted import PlantedRoot
+from exporter.demo.planted import PlantedRoot
 
 NAMES = [f"{folder}{name}" for folder in ("", "d/", "d/e/", "f-g/") for name in "abcxyz"]
 

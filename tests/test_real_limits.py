@@ -10,9 +10,9 @@ import pytest
 from disks import disk, mounted
 from needs import need_program, need_root
 
-from exporter.limits import Filesystem, filesystem_of
+from exporter.disk.limits import Filesystem, filesystem_of
+from exporter.disk.mounts import read_mounts
 from exporter.model import LinksLimit
-from exporter.mounts import read_mounts
 
 FAR = 70_000
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from exporter.disk.roots import RootsError, discovered_roots, named_roots, seen_path
 from exporter.model import Root
-from exporter.roots import RootsError, discovered_roots, named_roots, seen_path
 
 HOST = Path("/")
 
@@ -175,7 +175,7 @@ def test_a_daemon_json_that_cannot_be_read_is_one_sentence(host: Path) -> None:
     (host / "etc/docker/daemon.json").mkdir()
     with pytest.raises(RootsError) as error:
         discovered_roots(host, {})
-    assert str(error.value) == "/etc/docker/daemon.json: Is a directory; name the roots instead"
+    assert str(error.value) == "/etc/docker/daemon.json: is not a regular file; name the roots instead"
 
 
 def test_roots_of_user_namespaces_are_found_below_the_data_root(host: Path) -> None:

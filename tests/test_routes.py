@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model import LayerRecord
-from exporter.routes import Family, family_of, plan
+from exporter.thinking.routes import Family, family_of, plan
 
 BASE = 1000
 

@@ -20,8 +20,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as families
 from serving import free_port, served
 
-from exporter.catalogue import CATALOGUE
-from exporter.planted import PlantedRoot
+from exporter.demo.planted import PlantedRoot
+from exporter.telling.catalogue import CATALOGUE
 
 
 @pytest.fixture

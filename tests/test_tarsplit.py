@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import tarsplit
-from exporter.files import BrokenFileError
-from exporter.tarsplit import OddError, Touched, read_touched
+from exporter.disk import tarsplit
+from exporter.disk.files import BrokenFileError
+from exporter.disk.tarsplit import OddError, Touched, read_touched
 
 
 def written(folder: Path, *names: str | bytes) -> Path:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from looking import whole
 
 from exporter.model import Problem, Reason
-from exporter.tree import Tree
+from exporter.thinking.tree import Tree
 
 raw_names = st.binary(min_size=1, max_size=3).filter(lambda b: b"/" not in b and b"\0" not in b)
 names = raw_names.map(os.fsdecode) | st.sampled_from(["f", "f-g", "f.g", "ff", "F"])

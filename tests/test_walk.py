@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from looking import whole
 
+from exporter.disk.walk import HELD, OPEN_DIR, Ground, walk
 from exporter.model import Problem, Reason
-from exporter.tree import INODE_BITS, Tree
-from exporter.walk import HELD, OPEN_DIR, Ground, walk
+from exporter.thinking.tree import INODE_BITS, Tree
 
 
 class Watched(dict[int, int]):

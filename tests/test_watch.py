@@ -12,8 +12,8 @@ from disks import disk, mounted
 from needs import need_program, need_root
 from serving import Served, served
 
-from exporter.planted import PlantedRoot
-from exporter.watch import Place, Watch
+from exporter.demo.planted import PlantedRoot
+from exporter.disk.watch import Place, Watch
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import click
 
 from exporter.commands.common import DEFAULT_PORT, common, config_of, version
 from exporter.config import Scan
-from exporter.daemon import Daemon
-from exporter.growth import LINKS_LIMIT, Growth
+from exporter.daemon.program import Daemon
+from exporter.demo.growth import LINKS_LIMIT, Growth
 from exporter.logs import start_logging
-from exporter.web import listen
+from exporter.web.server import listen
 
 _INTERVAL: Final = 0.3
 _STEP: Final = 1.0

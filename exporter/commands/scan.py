@@ -13,14 +13,14 @@ from rich.console import Console
 
 from exporter.commands.common import StopError, absolute, common, config_of, version
 from exporter.config import Config
+from exporter.disk.roots import roots_of
 from exporter.logs import start_logging
-from exporter.metrics import to_text
+from exporter.looking.scan import scan_root
 from exporter.model import Reports, Root
-from exporter.report import to_json
-from exporter.roots import roots_of
-from exporter.scan import scan_root
-from exporter.table import print_table
-from exporter.view import View
+from exporter.telling.metrics import to_text
+from exporter.telling.report import to_json
+from exporter.telling.table import print_table
+from exporter.telling.view import View
 
 _NARROWEST: Final = 110
 _WIDE: Final = 160

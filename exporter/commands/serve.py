@@ -11,11 +11,11 @@ import yaml
 
 from exporter.commands.common import DEFAULT_PORT, StopError, absolute, common, config_of, version
 from exporter.config import Config
-from exporter.daemon import Daemon
-from exporter.files import BrokenFileError, read_small
+from exporter.daemon.program import Daemon
+from exporter.disk.files import BrokenFileError, read_small
+from exporter.disk.roots import roots_of
 from exporter.logs import logger, start_logging
-from exporter.roots import roots_of
-from exporter.web import listen
+from exporter.web.server import listen
 
 _MOST_BYTES: Final = 1 << 20
 

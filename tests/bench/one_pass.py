@@ -12,8 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+from exporter.looking.scan import LiveRoot
 from exporter.model import Reports, Root
-from exporter.scan import LiveRoot
 
 
 def main(path: str, began: float) -> None:

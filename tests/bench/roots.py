@@ -14,7 +14,7 @@ from pathlib import Path
 
 from layertar import layer_tar, split_of
 
-from exporter.planted import PlantedRoot
+from exporter.demo.planted import PlantedRoot
 
 
 @dataclass(frozen=True)

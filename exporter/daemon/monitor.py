@@ -1,0 +1,109 @@
+"""All roots under watch: finds them, keeps a worker process for each, holds the newest reports.
+
+A root on a dead mount holds up no other, and no root is ever looked at twice at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from exporter.daemon.keeper import Keeper
+from exporter.disk.roots import RootsError
+from exporter.logs import logger
+from exporter.model import Reports, Root
+from exporter.thinking.orders import Orders, WatchState
+
+GONE_SECONDS: Final = 600.0
+"""A root that was found, not named, is forgotten when it is gone for this long."""
+
+Find = Callable[[], Sequence[Root]]
+
+
+class Monitor:
+    """All roots under watch. `rootfs` is where this process sees the host's `/`."""
+
+    def __init__(self, rootfs: Path, now: Callable[[], float] = time.monotonic) -> None:
+        self._rootfs = rootfs
+        self._now = now
+        self._keepers: dict[str, Keeper] = {}
+        self._leaving: dict[str, Keeper] = {}
+        self._find: Find = tuple
+        self._interval = 1.0
+        self._searched = False
+        self._wake = threading.Event()
+        self._stopped = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="roots", daemon=True)
+
+    def follow(self, find: Find, interval: float) -> None:
+        """Look at these roots from now on, each again `interval` seconds after its last look."""
+        with self._lock:
+            self._find, self._interval = find, interval
+        if not self._thread.is_alive():
+            self._thread.start()
+        self._wake.set()
+
+    @property
+    def reports(self) -> Reports:
+        """The newest reports of all roots, in the order of their paths."""
+        return tuple(report for keeper in self.keepers for report in keeper.reports or ())
+
+    @property
+    def watches(self) -> dict[str, WatchState]:
+        """How the watch of each root stands, by its path."""
+        return {keeper.orders.root.path: keeper.watch for keeper in self.keepers}
+
+    @property
+    def keepers(self) -> list[Keeper]:
+        """The keepers of all roots, in the order of their paths."""
+        with self._lock:
+            return [keeper for _, keeper in sorted(self._keepers.items())]
+
+    @property
+    def ready(self) -> bool:
+        """Whether every root has its first answer."""
+        return self._searched and all(keeper.reports is not None for keeper in self.keepers)
+
+    def stop(self) -> None:
+        """End all looking."""
+        self._stopped = True
+        self._wake.set()
+        for keeper in self.keepers:
+            keeper.stop()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._wake.clear()
+            try:
+                roots = self._find()
+            except RootsError as error:
+                logger().error(str(error))
+            except Exception:  # noqa: BLE001  (a bug here must not end the search for ever)
+                logger().exception("looking for roots failed")
+            else:
+                self._apply(roots)
+            self._wake.wait(self._interval)
+
+    def _apply(self, roots: Sequence[Root]) -> None:
+        now = self._now()
+        wanted = {root.path: root for root in roots}
+        searching = all(root.discovered for root in roots)
+        with self._lock:
+            for path, keeper in list(self._keepers.items()):
+                found = keeper.orders.root.discovered
+                kept = searching and found and now - keeper.found_at < GONE_SECONDS
+                if path not in wanted and not kept:
+                    self._leaving[path] = self._keepers.pop(path)
+                    self._leaving[path].stop()
+            self._leaving = {p: k for p, k in self._leaving.items() if not k.is_gone}
+            for path, root in wanted.items():
+                orders = Orders(root, self._rootfs, self._interval)
+                if path in self._keepers:
+                    self._keepers[path].order(orders, now)
+                elif path not in self._leaving and not self._stopped:
+                    self._keepers[path] = Keeper(orders, now)
+            self._searched = True

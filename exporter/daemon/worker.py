@@ -1,0 +1,122 @@
+"""The process that walks one root: low in CPU and I/O priority, apart from the web server.
+
+It is started as `python -m exporter.daemon.worker FD`, where FD is its end of a pipe: orders come
+in, answers go out. It ends when the pipe does. It imports nothing of the web stack, and a
+walk that hangs on a dead mount hangs this process alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import signal
+import sys
+import time
+import traceback
+from multiprocessing.connection import Connection, wait
+from typing import Final
+
+from exporter.looking.driven import down
+from exporter.looking.watched import WatchedRoot
+from exporter.thinking.attempts import RIPE_SECONDS
+from exporter.thinking.orders import Answer, Orders
+
+QUIET_SECONDS: Final = 0.2
+"""A burst of events is over when none came for this long."""
+
+LONGEST_BURST: Final = 1.0
+"""A burst is looked at after this long even if it goes on."""
+
+_LOWEST: Final = 19
+
+_IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30, "ppc64le": 273, "s390x": 282}
+"""Number of the system call, by machine (arch/*/entry/syscalls, include/uapi/asm-generic/unistd.h)."""
+
+_WHO_PROCESS: Final = 1  # include/uapi/linux/ioprio.h: IOPRIO_WHO_PROCESS
+_CLASS_IDLE: Final = 3 << 13  # include/uapi/linux/ioprio.h: IOPRIO_CLASS_IDLE
+_PARENT_DEATH: Final = 1  # include/uapi/linux/prctl.h: PR_SET_PDEATHSIG
+
+
+def main() -> None:
+    """Look at a root again and again, as ordered, until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon; it closes the pipe
+    be_a_good_neighbour()
+    pipe: Connection[Answer, Orders] = Connection(int(sys.argv[1]))
+    try:
+        _serve(pipe)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _serve(pipe: Connection[Answer, Orders]) -> None:
+    """Look when something happened, and when the interval is over; take new orders in between."""
+    happened = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    orders = pipe.recv()
+    root = WatchedRoot(
+        orders.root,
+        orders.rootfs,
+        wake=lambda: os.eventfd_write(happened, 1),
+        woken=_AtMostOften(happened),
+    )
+    while True:
+        pipe.send(_look(root, pipe))
+        seconds = RIPE_SECONDS if root.pending else orders.interval
+        ready = wait([pipe, happened], min(seconds, orders.interval))
+        if happened in ready:
+            _let_it_rest(happened)
+        if pipe.poll():
+            orders = pipe.recv()
+            root.order(orders.root, orders.rootfs)
+
+
+class _AtMostOften:
+    """Tells whether something happened, at most once in `LONGEST_BURST` seconds."""
+
+    def __init__(self, happened: int) -> None:
+        self._happened = happened
+        self._told_at = time.monotonic()
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if now - self._told_at < LONGEST_BURST or not wait([self._happened], 0):
+            return False
+        os.eventfd_read(self._happened)
+        self._told_at = now
+        return True
+
+
+def _let_it_rest(happened: int) -> None:
+    """Wait until a burst of events is over, but not for ever: then one look sees all of it."""
+    begun = time.monotonic()
+    while True:
+        os.eventfd_read(happened)
+        left = LONGEST_BURST - (time.monotonic() - begun)
+        if left <= 0 or not wait([happened], min(left, QUIET_SECONDS)):
+            return
+
+
+def be_a_good_neighbour() -> None:
+    """Take the lowest priority of CPU and I/O, and end with the process that started us."""
+    os.nice(_LOWEST)
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PARENT_DEATH, signal.SIGKILL)
+    number = _IOPRIO_SET.get(platform.machine())
+    if number is not None:
+        libc.syscall(number, _WHO_PROCESS, 0, _CLASS_IDLE)
+
+
+def _look(root: WatchedRoot, pipe: Connection[Answer, Orders]) -> Answer:
+    """Look once. A bug becomes an answer: the root is down, the log has the traceback."""
+    try:
+        return Answer(root.look(lambda reports: pipe.send(Answer(reports, root.state))), root.state)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise
+    except Exception as error:  # noqa: BLE001  (the one border where a bug is told, not raised)
+        root.live.drivers.clear()
+        what = f"unexpected error: {type(error).__name__}: {error}"
+        return Answer((down(root.live.root, what, time.time),), root.state, traceback.format_exc())
+
+
+if __name__ == "__main__":
+    main()

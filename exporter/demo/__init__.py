@@ -1,0 +1,1 @@
+"""A root that is made as the engine makes one, and grows until it is exhausted."""

@@ -1,0 +1,119 @@
+"""Counting one folder of a driver: each of its trees is walked."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.disk.drivers import Driver
+from exporter.disk.limits import Filesystem
+from exporter.disk.walk import OPEN_DIR, Ground, walk
+from exporter.model import Folder, Problem, Reason
+from exporter.text import shown_name
+from exporter.thinking.findings import LayerFigures
+from exporter.thinking.tree import INODE_BITS, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What counting one folder gave.
+
+    `tree` is the one that child layers are stacked on, if any; `links` the link counts, by
+    inode, of the regular files that were not known before. `changed`: not all of it was
+    seen, because it vanished or moved meanwhile.
+    """
+
+    folder: Folder
+    tree: Tree | None
+    links: dict[int, int]
+    entries: int
+    changed: bool
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A driver's open folder, with what is known of the ground it stands on.
+
+    `fd` is its descriptor; `where` its path on the host, for problems; `image` the folder of
+    the engine's records.
+    """
+
+    driver: Driver
+    fd: int
+    image: Path
+    where: str
+    filesystem: Filesystem
+    ground: Ground
+
+    def count(self, folder: Folder, known: Container[int]) -> Counted:
+        """Walk a folder's trees. The links of `known` inodes are not asked for."""
+        links: dict[int, int] = {}
+        stacked: Tree | None = None
+        entries, changed, problems = 0, False, list[Problem]()
+        for name in folder.trees:
+            try:
+                tree = self.walk(folder.id, name, links, known)
+            except FileNotFoundError:
+                changed = True
+                continue
+            except OSError as error:
+                place = f"{self.where}/{shown_name(folder.id)}/{name}"
+                what = f"cannot be read: {error.strerror}"
+                problems.append(Problem(place, what, Reason.UNREADABLE))
+                continue
+            entries += tree.entries
+            changed |= tree.changed
+            problems += tree.problems
+            if name == folder.stacked:
+                stacked = tree
+        return Counted(folder, stacked, links, entries, changed, tuple(problems))
+
+    def walk(self, id: str, name: str, links: dict[int, int], known: Container[int]) -> Tree:
+        """Walk one tree of a folder. Raises OSError if it cannot be entered."""
+        with self.open_tree(id, name) as top:
+            place = f"{self.where}/{shown_name(id)}/{name}"
+            return walk(top, place, self.ground, links, known)
+
+    @contextmanager
+    def open_tree(self, id: str, name: str) -> Iterator[int]:
+        """Open one tree of a folder. Raises OSError if it cannot be entered."""
+        layer = os.open(id, OPEN_DIR, dir_fd=self.fd)
+        try:
+            top = os.open(name, OPEN_DIR, dir_fd=layer)
+        finally:
+            os.close(layer)
+        try:
+            yield top
+        finally:
+            os.close(top)
+
+    def links_of(self, inode: int, path: bytes) -> int | None:
+        """Ask for an inode's links by a path below this folder; None if it is not there."""
+        try:
+            status = os.stat(path, dir_fd=self.fd, follow_symlinks=False)
+        except (OSError, ValueError):  # gone, or too long for one call
+            return None
+        key = status.st_ino
+        if not self.ground.inode_in_entry:
+            key |= status.st_dev << INODE_BITS
+        return status.st_nlink if key == inode and stat.S_ISREG(status.st_mode) else None
+
+
+def figures_of(home: Home, counted: Counted) -> LayerFigures:
+    """Tell what a folder costs to stack on, and how its counting went."""
+    tree, driver = counted.tree, home.driver
+    cost = None
+    if tree is not None and tree.directories and driver.costs_a_tree:
+        cost = tree.made_anew + (tree.regular if home.filesystem.link_costs_inode else 0)
+    return LayerFigures(
+        counted.folder,
+        has_files=tree is not None and driver.shares_links and bool(tree.names),
+        cost=cost,
+        changed=counted.changed,
+        problems=counted.problems,
+    )

@@ -1,0 +1,67 @@
+"""Where a root lies, as this process sees it, and the way into its drivers' folders."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.disk.count import Home
+from exporter.disk.drivers import Driver
+from exporter.disk.limits import filesystem_of
+from exporter.disk.mounts import covered_below, read_mounts
+from exporter.disk.roots import seen_path
+from exporter.disk.walk import Ground
+from exporter.model import Root
+
+
+def never() -> bool:
+    """Tell that nothing happened."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A root and all that a look at it needs to know.
+
+    `rootfs` is where this process sees the host's `/`; `now` gives the unix time; `woken`
+    tells, in the midst of a long look, that something happened.
+    """
+
+    root: Root
+    rootfs: Path = Path("/")
+    now: Callable[[], float] = time.time
+    woken: Callable[[], bool] = never
+
+    def seen(self, *names: str) -> Path:
+        """Give the place where we see a folder of the root, its symlinks being the host's."""
+        path = self.root.seen.joinpath(*names)
+        if self.rootfs == Path("/"):
+            return path
+        return seen_path(f"/{os.path.relpath(path, self.rootfs)}", self.rootfs)
+
+    def holds(self, driver: Driver) -> bool:
+        """Whether this root holds a driver's layers.
+
+        Podman's and CRI-O's stores have an `overlay/` too, but `overlay-layers/` beside it.
+        """
+        others = self.root.seen / f"{driver.name}-layers"
+        return os.path.isdir(self.seen(driver.name)) and not os.path.isdir(others)
+
+
+@contextmanager
+def open_home(driver: Driver, site: Site) -> Iterator[Home]:
+    """Open a driver's folder for one look: kept open, it would hold up an unmount."""
+    seen = site.seen(driver.name)
+    fd = os.open(seen, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        mounts = read_mounts()
+        filesystem = filesystem_of(fd, mounts, site.rootfs).overridden(site.root.links_limit)
+        ground = Ground(os.stat(fd).st_dev, filesystem.inode_in_entry, covered_below(seen, mounts))
+        where = f"{site.root.path}/{driver.name}"
+        yield Home(driver, fd, site.seen("image", driver.name), where, filesystem, ground)
+    finally:
+        os.close(fd)

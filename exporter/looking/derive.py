@@ -1,0 +1,147 @@
+"""Counting a layer by its difference to a counted neighbour in its chain.
+
+    names(child) = names(parent) - what the child's archive removed or replaced + what it added
+
+and the other way round. In doubt nothing is derived, and the layer is walked: no record,
+a damaged one (a problem), one that is as large as the tree, odd names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from exporter.disk.count import Home
+from exporter.disk.difference import Difference, Side, difference
+from exporter.disk.files import BrokenFileError
+from exporter.disk.tarsplit import NAME, OddError, read_touched
+from exporter.looking.settle import PROBES
+from exporter.model import Folder, LayerRecord, Problem, Reason
+from exporter.thinking.findings import LayerFigures
+from exporter.thinking.kin import Kin, Kinship
+from exporter.thinking.routes import WALK_GAIN, Family, family_of
+
+_FEWEST = 1000
+"""A record of no more names is read, however small the tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What deriving a layer gave: its figures, and the inodes that have other names than in its source.
+
+    With each of these comes its smallest name that the source has not, if any. `asked` is the
+    number of names that were looked up.
+    """
+
+    figures: LayerFigures
+    moved: Mapping[int, bytes | None]
+    asked: int
+
+
+@dataclass(slots=True)
+class Differences:
+    """The engine's records of what each layer changed: their sizes, and those that are damaged."""
+
+    sizes: dict[str, int] = field(default_factory=dict)
+    damaged: dict[str, Problem] = field(default_factory=dict)
+
+    def family(self, home: Home, layers: Mapping[str, LayerRecord]) -> Family:
+        """Tell which layers can be told from which, and what that costs."""
+        driver, ground = home.driver, home.ground
+        if not driver.shares_links or not ground.inode_in_entry or ground.covered:
+            return Family()
+        for gone in self.sizes.keys() - layers.keys():
+            del self.sizes[gone]
+            self.damaged.pop(gone, None)
+        for chain in layers.keys() - self.sizes.keys():
+            try:
+                self.sizes[chain] = os.lstat(home.image / _record(chain)).st_size
+            except OSError:
+                continue  # it has none, or went
+        good = {chain: n for chain, n in self.sizes.items() if chain not in self.damaged}
+        return family_of(layers, good)
+
+    def derive(
+        self, home: Home, kinship: Kinship, folder: Folder, source: LayerFigures, upper: LayerRecord
+    ) -> Derived | None:
+        """Tell a layer from its neighbour; the `upper` of the two has the record. None: in doubt."""
+        try:
+            return _derive(home, kinship, folder, source, upper)
+        except BrokenFileError as error:
+            where = f"{os.path.dirname(home.where)}/image/{home.driver.name}/{_record(upper.chain)}"
+            what = f"{error}; the layer is walked, but the engine cannot save or push it: pull or build it again"
+            self.damaged[upper.chain] = Problem(where, what, Reason.TAR_SPLIT)
+        except (OddError, OSError, ValueError):
+            pass
+        return None
+
+
+def _record(chain: str) -> str:
+    return f"layerdb/sha256/{chain.removeprefix('sha256:')}/{NAME}"
+
+
+def _derive(
+    home: Home, kinship: Kinship, folder: Folder, source: LayerFigures, upper: LayerRecord
+) -> Derived | None:
+    names = sum(len(kin.members) for kin in kinship.held[source.folder.id])
+    try:
+        touched = read_touched(home.image / _record(upper.chain), max(_FEWEST, names // WALK_GAIN))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BrokenFileError(f"cannot be read: {error.strerror}") from None
+    goes_up = folder.id == upper.cache_id
+    child, parent = (folder, source.folder) if goes_up else (source.folder, folder)
+    with _open(home, parent) as below, _open(home, child) as above:
+        found = difference(below, above, touched, home.ground, kinship.kin_of)
+    for chain in (upper.chain, upper.parent or ""):
+        # A removal renames the record first: while both are there, both trees are whole.
+        os.stat(home.image / "layerdb/sha256" / chain.removeprefix("sha256:") / "cache-id")
+    gained, lost = (found.above, found.below) if goes_up else (found.below, found.above)
+    moves = _moves(gained, lost)
+    changed = kinship.derive(folder.id, source.folder.id, moves, found.links)
+    if not _remember_places(changed, found):
+        kinship.remove(folder.id)
+        return None
+    figures = _figures(home, kinship, folder, source, gained, lost)
+    moved = {i: gained.places.get(i) for i in gained.names.keys() | lost.names.keys()}
+    return Derived(figures, moved, found.asked)
+
+
+def _open(home: Home, folder: Folder) -> AbstractContextManager[int]:
+    if folder.stacked is None:
+        raise OddError("it has no tree")
+    return home.open_tree(folder.id, folder.stacked)
+
+
+def _moves(gained: Side, lost: Side) -> dict[int, int]:
+    """Tell how many names of each inode came or went."""
+    moves = Counter(gained.names)
+    moves.subtract(lost.names)
+    return {inode: move for inode, move in moves.items() if move}
+
+
+def _remember_places(changed: Iterable[Kin], found: Difference) -> bool:
+    """Remember where members of new kin can be asked for their links; False: not enough is known."""
+    enough = True
+    for kin in changed:
+        for inode in kin.members if len(kin.places) < PROBES else ():
+            place = found.above.places.get(inode) or found.below.places.get(inode)
+            if place is not None:
+                kin.places[inode] = place
+        enough &= len(kin.places) >= min(PROBES, len(kin.members))
+    return enough
+
+
+def _figures(
+    home: Home, kinship: Kinship, folder: Folder, source: LayerFigures, gained: Side, lost: Side
+) -> LayerFigures:
+    cost = source.cost
+    if cost is not None:
+        cost += gained.others - lost.others
+        if home.filesystem.link_costs_inode:
+            cost += sum(gained.names.values()) - sum(lost.names.values())
+    return LayerFigures(folder, has_files=bool(kinship.held[folder.id]), cost=cost)

@@ -1,0 +1,169 @@
+"""One driver of one root: what is kept of it between looks, and the report of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from exporter.disk.count import Home
+from exporter.disk.drivers import Driver
+from exporter.disk.site import Site, open_home
+from exporter.looking.derive import Differences
+from exporter.looking.live import Live
+from exporter.model import (
+    FullPass,
+    Problem,
+    Reason,
+    Resource,
+    Root,
+    RootReport,
+    ScanFacts,
+)
+from exporter.thinking import findings as thinking
+from exporter.thinking.kin import inodes_over
+
+
+def down(root: Root, what: str, now: Callable[[], float], driver: str | None = None) -> RootReport:
+    """Give the report of a root, or of one driver of it, that gave nothing."""
+    facts = ScanFacts(complete=False, coverage=0.0, looked=now())
+    return RootReport(
+        root.path, facts, driver=driver, problems=(Problem(root.path, what, Reason.ROOT),)
+    )
+
+
+@dataclass(slots=True)
+class LiveDriver:
+    """One driver of a root. `ground` is what its figures were counted on; another one begins anew."""
+
+    driver: Driver
+    live: Live | None = None
+    ground: tuple[object, ...] = ()
+    full: FullPass | None = None
+
+    def look(
+        self, site: Site, publish: Callable[[RootReport], None], *, anew: bool = False
+    ) -> RootReport:
+        """Look at the driver's folder, and report what is known afterwards."""
+        started = time.monotonic()
+        try:
+            with open_home(self.driver, site) as home:
+                live = self._live_on(home, site)
+                if anew and self.full is not None:
+                    live = self._counted_anew(home, live, site, publish)
+                else:
+                    live.look(home, lambda: publish(self._report(home, live, site)), site.woken)
+                if self.full is None:
+                    entries = sum(kept.entries for kept in live.ledger.kept.values())
+                    self.full = FullPass(time.monotonic() - started, entries, site.now())
+                return self._report(home, live, site)
+        except OSError as error:
+            self.live = None
+            what = f"{self.driver.name}/ cannot be read: {error.strerror}"
+            return down(site.root, what, site.now, self.driver.name)
+
+    def _live_on(self, home: Home, site: Site) -> Live:
+        """Give what is kept, or begin anew where the folder or its limit is another."""
+        status = os.stat(home.fd)
+        ground = (site.root, status.st_dev, status.st_ino, home.filesystem.fstype)
+        if self.live is None or ground != self.ground:
+            self.live, self.ground, self.full = (
+                Live(site.root, site.now, Differences()),
+                ground,
+                None,
+            )
+        return self.live
+
+    def _counted_anew(
+        self, home: Home, kept: Live, site: Site, publish: Callable[[RootReport], None]
+    ) -> Live:
+        """Count all layers again, apart from what is kept, which stays current until then."""
+
+        def keep_up() -> bool:
+            if site.woken():
+                kept.look(home, lambda: None)
+                publish(self._report(home, kept, site))
+            return False
+
+        fresh = Live(site.root, site.now)  # every layer is walked, whatever it was told from
+        fresh.look(home, lambda: None, keep_up)
+        fresh.look(home, lambda: None)
+        kept.look(home, lambda: None)
+        fresh.drift = fresh.ledger.drift_from(kept.ledger, home)
+        fresh.differences = Differences()
+        self.live, self.full = fresh, None
+        return fresh
+
+    def _report(self, home: Home, live: Live, site: Site) -> RootReport:
+        """Put all that is known into one frozen report."""
+        found = thinking.findings(
+            live.records.lineage,
+            live.records.kinds,
+            live.ledger.figures(home),
+            _terms(home),
+            thinking.Words(home.where, partial(live.ledger.path_of, home)),
+        )
+        counts = live.ledger.link_counts()
+        lost = [p for kept in live.ledger.kept.values() for p in kept.figures.problems]
+        complete = found.coverage == 1.0 and not lost and live.complete
+        links_max = max(counts, default=None)
+        return RootReport(
+            root=site.root.path,
+            driver=self.driver.name,
+            up=True,
+            fstype=home.filesystem.fstype,
+            limit=home.filesystem.limit,
+            links_max=links_max,
+            inodes_over=inodes_over(counts) if complete else None,
+            layers=found.layers,
+            depth_max=found.depth_max,
+            layers_left=found.layers_left,
+            tightest=found.tightest,
+            tightest_images=found.tightest_images,
+            images=found.images,
+            problems=thinking.bounded(
+                [
+                    *live.records.problems,
+                    *live.drift,
+                    *(live.differences.damaged.values() if live.differences else ()),
+                    *lost,
+                    *found.problems,
+                    *_limit_problems(home, site, links_max),
+                ]
+            ),
+            scan=ScanFacts(
+                complete,
+                found.coverage,
+                site.now(),
+                self.full,
+            ),
+        )
+
+
+def _terms(home: Home) -> thinking.Terms:
+    """Tell what can run out here. A filesystem that makes inodes as it goes counts none (btrfs)."""
+    space = os.fstatvfs(home.fd)
+    can_run_out = set[Resource]()
+    if home.driver.shares_links and home.filesystem.limit.bounded:
+        can_run_out.add(Resource.LINKS)
+    if home.driver.costs_a_tree and space.f_files:
+        can_run_out.add(Resource.INODES)
+    return thinking.Terms(frozenset(can_run_out), space.f_ffree)
+
+
+def _limit_problems(home: Home, site: Site, links: int | None) -> list[Problem]:
+    limit, where = home.filesystem.limit, site.root.path
+    if not home.driver.shares_links:
+        return []
+    if limit.value is None and limit.bounded:
+        what = f"{home.filesystem.reason}; set it under links_limits in the configuration"
+        return [Problem(where, what, Reason.LIMIT_UNKNOWN)]
+    if limit.source == "config" and limit.value is not None and (links or 0) > limit.value:
+        what = (
+            f"the configured links limit of {limit.value} is below the {links} links that"
+            " a file has today; correct it under links_limits in the configuration"
+        )
+        return [Problem(where, what, Reason.LIMIT_EXCEEDED)]
+    return []

@@ -1,0 +1,81 @@
+"""One look at one root: from folders to frozen reports.
+
+A folder `overlay/` says that the driver is overlay. The driver tells what lies in each of
+its folders; layerdb tells which of them are image layers, and who stands on whom. Each tree
+is walked; a regular file met for the first time is asked for its links, each further name of
+it is only counted. `(limit - links) // names`, the least over the tree's inodes, is how many
+more layers fit on that layer; an image has the figure of its top layer, a root the least of
+all its image layers.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from exporter.disk.drivers import DRIVERS
+from exporter.disk.site import Site, never
+from exporter.looking.driven import LiveDriver, down
+from exporter.model import Reports, Root, RootReport
+
+Now = Callable[[], float]
+Publish = Callable[[Reports], None]
+
+
+def scan_root(root: Root, rootfs: Path = Path("/"), now: Now = time.time) -> Reports:
+    """Look at one root once: a report for each driver in it, or a single one that says why not.
+
+    `rootfs` is where this process sees the host's `/`; `now` gives the unix time.
+    """
+    return LiveRoot(root, rootfs, now).look(lambda _: None)
+
+
+@dataclass(slots=True)
+class LiveRoot:
+    """One root, looked at again and again: what is known of it is kept between looks.
+
+    `woken` tells, in the midst of a long look, that something happened.
+    """
+
+    root: Root
+    rootfs: Path = Path("/")
+    now: Now = time.time
+    woken: Callable[[], bool] = never
+    drivers: dict[str, LiveDriver] = field(default_factory=dict)
+
+    @property
+    def site(self) -> Site:
+        """Where the root lies."""
+        return Site(self.root, self.rootfs, self.now, self.woken)
+
+    def look(self, publish: Publish, *, anew: bool = False) -> Reports:
+        """Look at the root; a first answer, before all is counted, goes to `publish`.
+
+        `anew`: count all of it again, and see that what was kept was right.
+        """
+        try:
+            empty = not os.listdir(self.root.seen)
+        except OSError as error:
+            return self._nothing(f"the root cannot be read: {error.strerror}")
+        found = [driver for driver in DRIVERS if self.site.holds(driver)]
+        if not found:
+            what = "the root is empty" if empty else "the root is not a Docker storage root"
+            known = ", ".join(f"{driver.name}/" for driver in DRIVERS)
+            return self._nothing(f"{what}: it has none of {known}")
+        reports: dict[str, RootReport] = {}
+        for driver in found:
+            live = self.drivers.setdefault(driver.name, LiveDriver(driver))
+
+            def first_answer(report: RootReport) -> None:
+                publish((*reports.values(), report))
+
+            reports[driver.name] = live.look(self.site, first_answer, anew=anew)
+        self.drivers = {name: self.drivers[name] for name in reports}
+        return tuple(reports.values())
+
+    def _nothing(self, what: str) -> Reports:
+        self.drivers = {}
+        return (down(self.root, what, self.now),)

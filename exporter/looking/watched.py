@@ -1,0 +1,81 @@
+"""A root under watch: looked at when something happened, and now and then all the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from exporter.disk.drivers import DRIVERS
+from exporter.disk.watch import Place, Watch, places
+from exporter.looking.scan import LiveRoot, Publish
+from exporter.model import Reports, Root
+from exporter.thinking.attempts import Attempts
+from exporter.thinking.orders import WatchState
+
+RECONCILE_SECONDS: Final = 86_400.0
+"""How often all is counted anew, whatever the watch says."""
+
+
+class WatchedRoot:
+    """One root with its watch.
+
+    `wake` is called, from another thread, when there is something to see; `woken` tells in
+    the midst of a long look that it was.
+    """
+
+    def __init__(
+        self, root: Root, rootfs: Path, wake: Callable[[], None], woken: Callable[[], bool]
+    ) -> None:
+        self._woken = woken
+        self.live = LiveRoot(root, rootfs, woken=woken)
+        self.watch = Watch(wake)
+        self.attempts = {driver.name: Attempts(time.monotonic) for driver in DRIVERS}
+        self.trouble = ""
+        self._counted_at = time.monotonic()
+
+    @property
+    def state(self) -> WatchState:
+        """Tell how the watch stands."""
+        return WatchState(
+            self.watch.active,
+            self.watch.events,
+            self.watch.overflows,
+            {name: attempts.failed for name, attempts in self.attempts.items()},
+            self.trouble,
+        )
+
+    @property
+    def pending(self) -> bool:
+        """Whether another look is due soon, to judge what went."""
+        return any(attempts.pending for attempts in self.attempts.values())
+
+    def look(self, publish: Publish) -> Reports:
+        """Arm the watch, then look; so nothing that happens meanwhile is missed.
+
+        After a loss of the watch, and once a day, all is counted anew.
+        """
+        self.trouble = self.watch.arm(self._places())
+        read_at = time.monotonic()
+        anew = self.watch.lost or read_at - self._counted_at >= RECONCILE_SECONDS
+        self.watch.lost = False
+        if anew:
+            self._counted_at = read_at
+        reports = self.live.look(publish, anew=anew)
+        for name, driver in self.live.drivers.items():
+            if driver.live is not None:
+                self.attempts[name].judge(driver.live.records.lineage, read_at)
+        return reports
+
+    def order(self, root: Root, rootfs: Path) -> None:
+        """Look at this root from now on; what is counted is kept where it is the same."""
+        if root != self.live.root:
+            self.live = LiveRoot(root, rootfs, woken=self._woken)
+
+    def _places(self) -> list[Place]:
+        site = self.live.site
+        found = [Place(site.root.seen)]
+        for name in (driver.name for driver in DRIVERS if site.holds(driver)):
+            found += places(site.seen(name), site.seen("image", name), self.attempts[name])
+        return found

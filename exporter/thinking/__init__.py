@@ -1,0 +1,1 @@
+"""Pure thinking: from nouns to nouns. Nothing here knows a disk, the network or the time."""

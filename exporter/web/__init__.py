@@ -1,0 +1,1 @@
+"""The HTTP side: read-only pages, rendered from the newest reports."""

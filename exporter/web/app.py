@@ -1,0 +1,135 @@
+"""The ASGI application: a few read-only pages, each rendered from the newest reports."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qs
+
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder, gzip_accepted
+
+from exporter.config import Thresholds
+from exporter.telling.metrics import ViewCollector
+from exporter.telling.report import to_json
+from exporter.telling.view import View
+from exporter.web.page import POLICY, status_page
+
+_REFUSED: Final = re.compile(r";\s*q=0(\.0*)?\s*(;|$)")
+
+_HTML: Final = "text/html; charset=utf-8"
+_JSON: Final = "application/json"
+_PLAIN: Final = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All that the pages show, as of now."""
+
+    view: View
+    thresholds: Thresholds
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP response, before compression."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class App:
+    """The ASGI application. `status` gives what is to be shown, without touching the disk."""
+
+    def __init__(self, status: Callable[[], Status], metrics_path: str = "/metrics") -> None:
+        self._status = status
+        self._metrics_path = metrics_path
+        self._registry = CollectorRegistry()
+        self._registry.register(ViewCollector(lambda: status().view))
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+
+    async def __call__(
+        self, scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Answer one request; the start and end of the server are answered with nothing."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000, "reason": None})
+        if scope["type"] != "http":
+            return
+        answer = self._answer(scope)
+        headers = [
+            (b"content-type", answer.content_type.encode()),
+            (b"content-length", str(len(answer.body)).encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"cache-control", b"no-store"),
+            *answer.headers,
+        ]
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": headers,
+                "trailers": False,
+            }
+        )
+        body = b"" if scope["method"] == "HEAD" else answer.body
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def _answer(self, scope: HTTPScope) -> Answer:
+        if scope["method"] not in ("GET", "HEAD"):
+            body = b"only GET and HEAD are answered here\n"
+            return Answer(405, _PLAIN, body, ((b"allow", b"GET, HEAD"),))
+        path = scope["path"]
+        if path == self._metrics_path:
+            return self._metrics(scope)
+        if path == "/":
+            return self._page()
+        if path == "/api/v1/report":
+            return Answer(200, _JSON, to_json(self._status().view.reports).encode())
+        if path == "/-/healthy":
+            return Answer(200, _PLAIN, b"healthy\n")
+        if path == "/-/ready":
+            if self._status().ready:
+                return Answer(200, _PLAIN, b"ready\n")
+            return Answer(503, _PLAIN, b"not ready: a root has no answer yet\n")
+        return Answer(404, _PLAIN, b"not found; there is a list of pages at /\n")
+
+    def _page(self) -> Answer:
+        status = self._status()
+        page = status_page(
+            status.view.reports, status.thresholds, status.view.version, self._metrics_path
+        )
+        policy = (b"content-security-policy", POLICY.encode())
+        return Answer(200, _HTML, page.encode(), (policy, (b"referrer-policy", b"no-referrer")))
+
+    def _metrics(self, scope: HTTPScope) -> Answer:
+        """Render the metrics in the format that the client asks for."""
+        try:
+            encode, content_type = choose_encoder(_wanted(scope, b"accept"))
+        except (TypeError, ValueError):  # a version that is none
+            encode, content_type = choose_encoder("")
+        names = parse_qs(scope["query_string"].decode("latin-1")).get("name[]")
+        if names:
+            body = encode(self._registry.restricted_registry(names))
+        else:
+            body = encode(self._registry)
+        vary = (b"vary", b"accept, accept-encoding")
+        if gzip_accepted(_wanted(scope, b"accept-encoding")):
+            packed = gzip.compress(body, compresslevel=1)
+            return Answer(200, content_type, packed, (vary, (b"content-encoding", b"gzip")))
+        return Answer(200, content_type, body, (vary,))
+
+
+def _wanted(scope: HTTPScope, name: bytes) -> str:
+    """Give a header's list without what the client refuses (`q=0`)."""
+    values = [v.decode("latin-1") for n, v in scope["headers"] if n.lower() == name]
+    parts = [part.strip() for value in values for part in value.split(",")]
+    return ",".join(part for part in parts if not _REFUSED.search(part))
