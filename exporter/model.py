@@ -110,17 +110,23 @@ class ImageRecord:
 class Lineage:
     """All that `image/<driver>/` says: who stands on whom, and under which name.
 
-    `unread` counts the entries of layerdb that are there but could not be understood;
-    `readable` is whether layerdb could be listed at all.
+    `mounts` gives each container's folders, by its own id; `removing` the time of each removal
+    under way, by folder. `unread` counts the entries of layerdb that are there but could not be
+    understood; `readable` is whether layerdb could be listed at all.
     """
 
     layers: Mapping[str, LayerRecord] = field(default_factory=dict)
     images: tuple[ImageRecord, ...] = ()
-    mount_ids: frozenset[str] = frozenset()
+    mounts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     removing: Mapping[str, float] = field(default_factory=dict)
     unread: int = 0
     readable: bool = True
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def mount_ids(self) -> frozenset[str]:
+        """The folders of all containers."""
+        return frozenset().union(*self.mounts.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def attempts(clock: Clock) -> Attempts:
 
 def judged(attempts: Attempts, clock: Clock, lineage: Lineage = NOTHING) -> int:
     clock.time += RIPE_SECONDS
-    attempts.judge(lineage, clock.time)
+    attempts.judge(lineage)
     return attempts.failed
 
 
@@ -49,7 +49,7 @@ def test_it_is_judged_only_when_its_record_had_time_to_go(attempts: Attempts, cl
     attempts.folder(A, came=True)
     attempts.record(CHAIN, came=True)
     attempts.folder(A, came=False)
-    attempts.judge(NOTHING, clock.time)
+    attempts.judge(NOTHING)
     assert (attempts.failed, attempts.pending) == (0, True)
     attempts.record(CHAIN, came=False)
     assert judged(attempts, clock) == 0
@@ -113,3 +113,48 @@ def test_an_old_record_explains_no_later_folder(attempts: Attempts, clock: Clock
     attempts.folder(A, came=True)
     attempts.folder(A, came=False)
     assert judged(attempts, clock) == 1
+
+
+def test_a_large_tree_may_take_long_to_remove(attempts: Attempts, clock: Clock) -> None:
+    attempts.folder(A, came=True)
+    attempts.record(CHAIN, came=True)
+    attempts.record(CHAIN, came=False)
+    attempts.record(f"{CHAIN}-{B}-removing", came=True)
+    clock.time += 10 * FORGOTTEN_SECONDS
+    attempts.judge(NOTHING)
+    attempts.folder(A, came=False)
+    attempts.record(f"{CHAIN}-{B}-removing", came=False)
+    assert judged(attempts, clock) == 0
+
+
+def test_a_containers_record_without_its_folders_is_still_to_be_read(
+    attempts: Attempts, clock: Clock
+) -> None:
+    attempts.folder(A, came=True)
+    attempts.record(B, came=True)
+    assert judged(attempts, clock, Lineage(mounts={B: frozenset()})) == 0
+    attempts.folder(A, came=False)
+    attempts.record(B, came=False)
+    assert judged(attempts, clock) == 0
+
+
+def test_a_record_that_came_and_went_while_others_were_read_explains_its_folder(
+    attempts: Attempts, clock: Clock
+) -> None:
+    attempts.folder(A, came=True)
+    attempts.record(CHAIN, came=True)
+    assert judged(attempts, clock) == 0  # read when it had gone, and told of that only later
+    attempts.record(CHAIN, came=False)
+    attempts.folder(A, came=False)
+    assert judged(attempts, clock) == 0
+
+
+def test_after_a_loss_of_events_nothing_that_went_is_held_against_the_engine(
+    attempts: Attempts, clock: Clock
+) -> None:
+    attempts.folder(A, came=True)
+    attempts.folder(A, came=False)
+    attempts.folder(B, came=True)
+    attempts.events_lost()
+    attempts.folder(B, came=False)
+    assert judged(attempts, clock) == 0

@@ -65,7 +65,7 @@ def test_the_folders_of_containers_are_known(planted: PlantedRoot) -> None:
         for file in files:
             (mounts / name / file).write_text(f"{name}-{file}\n")
     assert read(planted) == Lineage(
-        mount_ids=frozenset({"c1-mount-id", "c1-init-id", "c2-mount-id"})
+        mounts={"c1": frozenset({"c1-mount-id", "c1-init-id"}), "c2": frozenset({"c2-mount-id"})}
     )
 
 

@@ -110,7 +110,7 @@ def test_a_folder_only_ever_grows_old_into_an_orphan(what: Folder, later: float)
 def test_references_are_the_folders_that_the_records_name() -> None:
     lineage = Lineage(
         layers={"sha256:1": LayerRecord("sha256:1", LAYER, None)},
-        mount_ids=frozenset({MOUNT}),
+        mounts={"c": frozenset({MOUNT})},
         removing={GOING: 5.0},
     )
     assert References(frozenset({LAYER}), frozenset({MOUNT}), {GOING: 5.0}) == References.of(

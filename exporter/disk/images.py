@@ -142,14 +142,16 @@ class _Reader:
         except (OSError, BrokenFileError):  # gone by now, as it should be
             return {}
 
-    def mounts(self) -> frozenset[str]:
-        """Read which folders are containers'."""
-        ids: set[str] = set()
+    def mounts(self) -> dict[str, frozenset[str]]:
+        """Read which folders are containers'. One that is just being recorded has none yet."""
+        mounts: dict[str, frozenset[str]] = {}
         for name in self._names("layerdb/mounts", Reason.LINEAGE, above="") or ():
+            ids: set[str] = set()
             for file in ("mount-id", "init-id"):
                 with _Problems(self, f"layerdb/mounts/{name}", Reason.LINEAGE):
                     ids.add(self._text(f"layerdb/mounts/{name}/{file}"))
-        return frozenset(ids)
+            mounts[name] = frozenset(ids)
+        return mounts
 
     def images(self) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
         """Read imagedb: the diff ids of each image, and the image each was built from."""

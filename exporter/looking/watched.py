@@ -59,13 +59,16 @@ class WatchedRoot:
         self.trouble = self.watch.arm(self._places())
         read_at = time.monotonic()
         anew = self.watch.lost or read_at - self._counted_at >= RECONCILE_SECONDS
+        if self.watch.lost:
+            for attempts in self.attempts.values():
+                attempts.events_lost()
         self.watch.lost = False
         if anew:
             self._counted_at = read_at
         reports = self.live.look(publish, anew=anew)
         for name, driver in self.live.drivers.items():
             if driver.live is not None:
-                self.attempts[name].judge(driver.live.records.lineage, read_at)
+                self.attempts[name].judge(driver.live.records.lineage)
         return reports
 
     def order(self, root: Root, rootfs: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,7 +16,23 @@ RIPE_SECONDS: Final = 1.0
 FORGOTTEN_SECONDS: Final = 5.0
 """A record that came and went explains no folder that went longer before or after it."""
 
-_HEX: Final = re.compile(r"[0-9a-f]{64}")
+_Taken = Callable[[str, bool, float], None]
+
+_RECORD: Final = re.compile(r"([0-9a-f]{64})(-[0-9a-f]{64}-removing)?")
+
+
+@dataclass(slots=True)
+class _Removal:
+    """A record that came and went. `until` is when its removal ended, None while it goes on."""
+
+    record: str
+    since: float
+    until: float | None
+
+    def explains(self, went: float) -> bool:
+        """Whether a folder that went at this time may have been its."""
+        early = went < self.since - FORGOTTEN_SECONDS
+        return not early and (self.until is None or went < self.until + FORGOTTEN_SECONDS)
 
 
 @dataclass(slots=True)
@@ -24,31 +41,54 @@ class Attempts:
 
     A layer or a container may come and go between two looks, so that nobody reads which
     folder was its. Its record in layerdb is seen to come and go all the same, and each such
-    record explains one folder. BuildKit's folders have ids of another form and do not count;
-    nor does a container's second folder, `<id>-init`. `now` gives seconds of any clock.
+    record explains one folder. The removal of a large tree takes a while; the record stays
+    as long under another name (docker-ce 20.10 and newer). BuildKit's folders have ids of
+    another form and do not count; nor does a container's second folder, `<id>-init`. `now`
+    gives seconds of any clock. What is told, from any thread, is thought of when it is judged.
     """
 
     now: Callable[[], float]
     failed: int = 0
+    _told: deque[tuple[_Taken, str, bool, float]] = field(default_factory=deque)
     _begun: set[str] = field(default_factory=set)
     _gone: dict[str, float] = field(default_factory=dict)
-    _unread: dict[str, float] = field(default_factory=dict)
-    _explained: list[float] = field(default_factory=list)
+    _unread: set[str] = field(default_factory=set)
+    _removals: list[_Removal] = field(default_factory=list)
 
     def folder(self, name: str, came: bool) -> None:
         """Take in that a folder of the driver came or went."""
-        if came and _HEX.fullmatch(name):
-            self._begun.add(name)
-        elif not came and name in self._begun:
-            self._begun.discard(name)
-            self._gone[name] = self.now()
+        self._told.append((self._folder, name, came, self.now()))
 
     def record(self, name: str, came: bool) -> None:
         """Take in that a record of layerdb, a layer's or a container's, came or went."""
-        if came and _HEX.fullmatch(name):
-            self._unread[name] = self.now()
-        elif not came and self._unread.pop(name, None) is not None:
-            self._explained.append(self.now())
+        self._told.append((self._record, name, came, self.now()))
+
+    def _listen(self) -> None:
+        while self._told:
+            taken, name, came, at = self._told.popleft()
+            taken(name, came, at)
+
+    def _folder(self, name: str, came: bool, at: float) -> None:
+        match = _RECORD.fullmatch(name)
+        if came and match and not match[2]:
+            self._begun.add(name)
+        elif not came and name in self._begun:
+            self._begun.discard(name)
+            self._gone[name] = at
+
+    def _record(self, name: str, came: bool, at: float) -> None:
+        match = _RECORD.fullmatch(name)
+        if match is None:
+            return
+        if match[2]:
+            for removal in self._removals:
+                if removal.record == match[1]:
+                    removal.until = None if came else at
+        elif came:
+            self._unread.add(name)
+        elif name in self._unread:
+            self._unread.discard(name)
+            self._removals.append(_Removal(name, at, at))
 
     def records_appeared(self, names: Iterable[str]) -> None:
         """Take in that the engine has just made its folder of records, with these in it.
@@ -56,34 +96,47 @@ class Attempts:
         Which came and went in it before we watched it nobody knows, so no folder that went
         until now is held against the engine.
         """
+        self._listen()
         self._gone.clear()
         for name in names:
             self.record(name, came=True)
 
+    def events_lost(self) -> None:
+        """Take in that events were missed: nothing that went until now can be judged."""
+        self._listen()
+        self._gone.clear()
+        self._begun.clear()
+
     @property
     def pending(self) -> bool:
         """Whether a folder that went is still to be judged."""
-        return bool(self._gone)
+        return bool(self._gone or self._told)
 
-    def judge(self, lineage: Lineage, read_at: float) -> None:
-        """Count what is ripe, given the engine's records as they were read at `read_at`."""
+    def judge(self, lineage: Lineage) -> None:
+        """Count what is ripe, given the engine's records as they were read.
+
+        Only a record that was read whole needs no further watching: the engine makes a
+        container's before it writes into it.
+        """
+        self._listen()
         known = {layer.cache_id for layer in lineage.layers.values()}
         known |= lineage.mount_ids | lineage.removing.keys()
         self._begun -= known
-        for name in [n for n, came in list(self._unread.items()) if came < read_at]:
-            self._unread.pop(name, None)
+        self._unread -= {chain.removeprefix("sha256:") for chain in lineage.layers}
+        self._unread -= {id for id, folders in lineage.mounts.items() if folders}
         now = self.now()
         for name, went in list(self._gone.items()):
             if name in known:
                 del self._gone[name]
             elif now - went >= RIPE_SECONDS:
                 del self._gone[name]
-                self.failed += not self._explains(went)
-        self._explained = [t for t in self._explained if now - t < FORGOTTEN_SECONDS]
+                self.failed += not self._explained(went)
+        self._removals = [r for r in self._removals if r.explains(now)]
 
-    def _explains(self, went: float) -> bool:
-        """Use up a record that went at about this time, if there is one."""
-        near = [t for t in self._explained if abs(t - went) < FORGOTTEN_SECONDS]
-        if near:
-            self._explained.remove(min(near, key=lambda t: abs(t - went)))
-        return bool(near)
+    def _explained(self, went: float) -> bool:
+        """Use up the oldest removal that this folder may have been part of, if there is one."""
+        for removal in self._removals:
+            if removal.explains(went):
+                self._removals.remove(removal)
+                return True
+        return False
