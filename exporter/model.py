@@ -65,14 +65,15 @@ class Problem:
 class Root:
     """One storage root.
 
-    `path` is the host's path, which is what people and labels see; `seen` is the same
-    folder as this process reaches it (they differ under `--path.rootfs`).
+    `path` is the host's path, which is what people and labels see; `seen` the same folder below
+    `--path.rootfs`, before the host's symlinks are followed. `links_limits` are those set by hand,
+    by the path of a root. Nothing here was asked of the disk: the root may lie on a dead mount.
     """
 
     path: str
     seen: Path
     discovered: bool = False
-    links_limit: int | None = None
+    links_limits: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def look(path: Path, limit: int | None = None) -> Reports:
     """Scan a root."""
-    return scan_root(Root(str(path), path, links_limit=limit))
+    return scan_root(Root(str(path), path, links_limits={str(path): limit} if limit else {}))
 
 
 def look_one(path: Path, limit: int | None = None) -> RootReport:

@@ -46,7 +46,9 @@ class LiveMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         (self.folder / "outside").mkdir()
         self.root = RecordedRoot(self.folder / "docker")
-        self.live = LiveRoot(Root(str(self.root.path), self.root.path, links_limit=LIMIT))
+        self.live = LiveRoot(
+            Root(str(self.root.path), self.root.path, links_limits={str(self.root.path): LIMIT})
+        )
         self.layers: list[tuple[str, ...]] = []
         self.images: dict[str, tuple[str, ...]] = {}
         self.containers: list[Path] = []

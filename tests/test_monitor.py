@@ -52,7 +52,7 @@ def two(tmp_path: Path) -> tuple[Root, Root]:
 
 
 def a_root(path: Path, *, discovered: bool = False, limit: int | None = None) -> Root:
-    return Root(str(path), path, discovered, limit)
+    return Root(str(path), path, discovered, {str(path): limit} if limit else {})
 
 
 def await_that(what: Callable[[], object]) -> None:

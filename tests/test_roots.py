@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from exporter.disk.roots import RootsError, discovered_roots, named_roots, seen_path
+from exporter.disk.roots import (
+    RootsError,
+    discovered_roots,
+    limit_set_for,
+    named_roots,
+    seen_path,
+)
 from exporter.model import Root
 
 HOST = Path("/")
@@ -95,11 +101,30 @@ def test_a_loop_of_symlinks_is_that_roots_trouble_alone(host: Path, links: dict[
 
 
 def test_named_roots_keep_their_order_and_are_told_apart(host: Path) -> None:
-    (host / "link").symlink_to("/data")
+    limits = {"/a": 5}
     assert (
-        Root("/b", host / "b", discovered=False, links_limit=None),
-        Root("/link", host / "data", discovered=False, links_limit=1000),
-    ) == named_roots(["/b", "/link"], host, {"/link": 1000, "/data": 5})
+        Root("/b", host / "b", discovered=False, links_limits=limits),
+        Root("/a", host / "a", discovered=False, links_limits=limits),
+    ) == named_roots(["/b", "/a"], host, limits)
+
+
+@pytest.mark.parametrize(
+    ("limits", "limit"),
+    [
+        ({}, None),
+        ({"/other": 8}, None),
+        ({"/link": 1000}, 1000),
+        ({"/data": 5}, 5),
+        ({"/link": 1000, "/data": 5}, 1000),
+    ],
+)
+def test_a_limit_is_set_by_the_roots_path_or_by_the_one_that_its_symlinks_lead_to(
+    host: Path, limits: dict[str, int], limit: int | None
+) -> None:
+    (host / "data").mkdir()
+    (host / "link").symlink_to("/data")
+    (root,) = named_roots(["/link"], host, limits)
+    assert limit_set_for(root, host / "data", host) == limit
 
 
 def test_the_same_folder_named_twice_is_one_root() -> None:
@@ -203,7 +228,7 @@ def test_a_found_root_has_the_limit_set_for_its_own_path(host: Path) -> None:
     for path in ("/var/lib/docker", "/var/lib/docker/1.1"):
         store(host, path)
     roots = discovered_roots(host, {"/var/lib/docker/1.1": 7, "/other": 8})
-    assert [root.links_limit for root in roots] == [None, 7]
+    assert [limit_set_for(root, root.seen, host) for root in roots] == [None, 7]
 
 
 def test_a_host_without_an_engine_has_no_roots(host: Path) -> None:

@@ -75,13 +75,15 @@ def roots_of(
 def named_roots(
     paths: Iterable[str], rootfs: Path, links_limits: Mapping[str, int]
 ) -> tuple[Root, ...]:
-    """Make roots of paths that somebody named; the same folder named twice is one root."""
-    roots: dict[str, Root] = {}
-    for given in paths:
-        path = normal_path(os.path.abspath(given))
-        shown, seen = path_text(path), seen_path(path, rootfs)
-        roots[shown] = Root(shown, seen, False, _limit(shown, seen, rootfs, links_limits))
-    return tuple(roots.values())
+    """Make roots of paths that somebody named; the same folder named twice is one root.
+
+    The disk is not asked: it is for the root's own worker to wait for a dead mount.
+    """
+    normal = [normal_path(os.path.abspath(given)) for given in paths]
+    roots = (
+        Root(path_text(path), rootfs / path.lstrip("/"), False, links_limits) for path in normal
+    )
+    return tuple({root.path: root for root in roots}.values())
 
 
 def discovered_roots(rootfs: Path, links_limits: Mapping[str, int]) -> tuple[Root, ...]:
@@ -97,7 +99,7 @@ def discovered_roots(rootfs: Path, links_limits: Mapping[str, int]) -> tuple[Roo
     except OSError:
         names = []
     places += [(normal_path(f"{path}/{n}"), seen / n) for n in names if _is_store(seen / n)]
-    return tuple(Root(p, s, True, _limit(p, s, rootfs, links_limits)) for p, s in places)
+    return tuple(Root(p, s, True, links_limits) for p, s in places)
 
 
 def _is_store(folder: Path) -> bool:
@@ -108,12 +110,12 @@ def _is_store(folder: Path) -> bool:
     return not may_look or any(os.path.isdir(folder / driver.name) for driver in DRIVERS)
 
 
-def _limit(root: str, seen: Path, rootfs: Path, links_limits: Mapping[str, int]) -> int | None:
-    """Find the limit set for a root, by its path or by the one that its symlinks lead to."""
-    if root in links_limits:
-        return links_limits[root]
+def limit_set_for(root: Root, seen: Path, rootfs: Path) -> int | None:
+    """Find the limit set by hand for a root, by its path or by that of `seen`, where its symlinks lead."""
+    if root.path in root.links_limits:
+        return root.links_limits[root.path]
     below = os.path.relpath(os.path.realpath(seen), os.path.realpath(rootfs))
-    return links_limits.get(path_text(normal_path(f"/{below}")))
+    return root.links_limits.get(path_text(normal_path(f"/{below}")))
 
 
 def _data_root(daemon_json: Path) -> str | None:

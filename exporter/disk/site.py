@@ -13,7 +13,7 @@ from exporter.disk.count import Home
 from exporter.disk.drivers import Driver
 from exporter.disk.limits import filesystem_of
 from exporter.disk.mounts import covered_below, read_mounts
-from exporter.disk.roots import seen_path
+from exporter.disk.roots import limit_set_for, seen_path
 from exporter.disk.walk import Ground
 from exporter.model import Root
 
@@ -48,7 +48,7 @@ class Site:
 
         Podman's and CRI-O's stores have an `overlay/` too, but `overlay-layers/` beside it.
         """
-        others = self.root.seen / f"{driver.name}-layers"
+        others = self.seen(f"{driver.name}-layers")
         return os.path.isdir(self.seen(driver.name)) and not os.path.isdir(others)
 
 
@@ -59,7 +59,8 @@ def open_home(driver: Driver, site: Site) -> Iterator[Home]:
     fd = os.open(seen, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         mounts = read_mounts()
-        filesystem = filesystem_of(fd, mounts, site.rootfs).overridden(site.root.links_limit)
+        limit = limit_set_for(site.root, site.seen(), site.rootfs)
+        filesystem = filesystem_of(fd, mounts, site.rootfs).overridden(limit)
         ground = Ground(os.stat(fd).st_dev, filesystem.inode_in_entry, covered_below(seen, mounts))
         where = f"{site.root.path}/{driver.name}"
         yield Home(driver, fd, site.seen("image", driver.name), where, filesystem, ground)

@@ -57,7 +57,7 @@ class LiveRoot:
         `anew`: count all of it again, and see that what was kept was right.
         """
         try:
-            empty = not os.listdir(self.root.seen)
+            empty = not os.listdir(self.site.seen())
         except OSError as error:
             return self._nothing(f"the root cannot be read: {error.strerror}")
         found = [driver for driver in DRIVERS if self.site.holds(driver)]

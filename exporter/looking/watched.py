@@ -78,7 +78,7 @@ class WatchedRoot:
 
     def _places(self) -> list[Place]:
         site = self.live.site
-        found = [Place(site.root.seen)]
+        found = [Place(site.seen())]
         for name in (driver.name for driver in DRIVERS if site.holds(driver)):
             found += places(site.seen(name), site.seen("image", name), self.attempts[name])
         return found
