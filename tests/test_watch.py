@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from disks import disk, mounted
-from needs import need_program, need_root
+from disks import mounted
+from needs import need_root
 from serving import Served, served
 
 from exporter.demo.planted import PlantedRoot
@@ -139,63 +139,3 @@ def test_a_layer_given_up_is_counted_once(planted: PlantedRoot, slow: str, tmp_p
         folder.mkdir()
         folder.rmdir()
         daemon.await_that(lambda: daemon.metric("hardlink_failed_layers_total") == 1, seconds=8)
-
-
-def test_a_root_deleted_and_made_anew_is_watched_again(
-    planted: PlantedRoot, slow: str, tmp_path: Path
-) -> None:
-    planted.layer((), lambda t: (t / "file").touch())
-    with served(tmp_path, slow, str(planted.path)) as daemon:
-        ready(daemon)
-        subprocess.run(["rm", "-rf", str(planted.path)], check=True)
-        daemon.await_that(lambda: daemon.metric("hardlink_root_up") == 0, seconds=8)
-        assert daemon.metric("hardlink_watch_active") == 0
-
-
-@pytest.mark.root
-def test_the_queues_overflow_is_counted_and_all_is_counted_anew(tmp_path: Path, slow: str) -> None:
-    need_root()
-    need_program("mkfs.ext4")
-    limit = Path("/proc/sys/fs/inotify/max_queued_events")
-    before = limit.read_text()
-    with disk(tmp_path, "100M", ["mkfs.ext4", "-q"]) as point:
-        root = PlantedRoot(point / "docker")
-        root.image(root.layer((), lambda t: (t / "file").touch()), "a:1")
-        limit.write_text("4")
-        try:
-            with served(tmp_path, slow, str(root.path)) as daemon:
-                ready(daemon)
-                first = daemon.metric("hardlink_full_scan_timestamp_seconds") or 0
-                for i in range(3000):
-                    (root.image_home / f"imagedb/content/sha256/.tmp-{i}").touch()
-                daemon.await_that(lambda: daemon.metric("hardlink_watch_overflows_total"))
-                daemon.await_that(
-                    lambda: (daemon.metric("hardlink_full_scan_timestamp_seconds") or 0) > first
-                )
-        finally:
-            limit.write_text(before)
-
-
-@pytest.mark.root
-def test_without_any_watch_to_be_had_it_polls_and_says_so(
-    planted: PlantedRoot, tmp_path: Path
-) -> None:
-    need_root()
-    (tmp_path / "config.yml").write_text("scan: {interval: 0.2}\n")
-    planted.image(planted.layer((), lambda t: (t / "file").touch()), "a:1")
-    limit = Path("/proc/sys/fs/inotify/max_user_instances")
-    before = limit.read_text()
-    limit.write_text("0")
-    try:
-        with served(
-            tmp_path, f"--config.file={tmp_path / 'config.yml'}", str(planted.path)
-        ) as daemon:
-            ready(daemon)
-            assert daemon.metric("hardlink_watch_active") == 0
-            planted.layer((), lambda t: (t / "f").touch())
-            daemon.await_that(lambda: daemon.report()[0]["layers"]["image"] == 2, seconds=8)
-            assert "changes are not seen as they happen" in daemon.log.read_text()
-            limit.write_text(before)
-            daemon.await_that(lambda: daemon.metric("hardlink_watch_active") == 1, seconds=8)
-    finally:
-        limit.write_text(before)

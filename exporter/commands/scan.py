@@ -5,25 +5,36 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import click
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from exporter.commands.common import StopError, absolute, common, config_of, version
 from exporter.config import Config
 from exporter.disk.roots import roots_of
 from exporter.logs import start_logging
 from exporter.looking.scan import scan_root
-from exporter.model import Reports, Root
+from exporter.model import Reports, Root, RootReport
 from exporter.telling.metrics import to_text
 from exporter.telling.report import to_json
 from exporter.telling.table import print_table
 from exporter.telling.view import View
+from exporter.text import one_line
 
 _NARROWEST: Final = 110
 _WIDE: Final = 160
+_NAME: Final = 60
 
 
 @click.command()
@@ -61,7 +72,7 @@ def scan(
         raise StopError(
             "no storage root was found on this host; name one, as in: scan /var/lib/docker"
         )
-    reports = [r for one in roots for r in scan_root(one, rootfs)]
+    reports = _look(roots, rootfs)
     terminal = output_file is None and sys.stdout is not None and sys.stdout.isatty()
     form = output or ("table" if terminal else "json")
     if terminal and form == "table":
@@ -71,6 +82,30 @@ def scan(
     else:
         _write(_rendered(reports, config, form), output_file)
     _refuse_empty(roots, reports)
+
+
+def _look(roots: tuple[Root, ...], rootfs: Path) -> Reports:
+    """Look at each root; on a terminal, show how far that is."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("layers"),
+        TimeElapsedColumn(),
+    )
+    reports: list[RootReport] = []
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bars:
+        for root in roots:
+            bar = bars.add_task(one_line(root.path, _NAME), total=None)
+            reports += scan_root(root, rootfs, partial(_show, bars, bar))
+    return reports
+
+
+def _show(bars: Progress, bar: TaskID, done: int, of: int) -> None:
+    bars.update(bar, completed=done, total=of)
 
 
 def _rendered(reports: Reports, config: Config, form: str) -> str:

@@ -8,6 +8,7 @@ walk that hangs on a dead mount hangs this process alone.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import platform
 import signal
@@ -27,6 +28,9 @@ QUIET_SECONDS: Final = 0.2
 
 LONGEST_BURST: Final = 1.0
 """A burst is looked at after this long even if it goes on."""
+
+POLL_SECONDS: Final = 5.0
+"""Without a watch, the times of the folders are looked at this often."""
 
 _LOWEST: Final = 19
 
@@ -61,13 +65,19 @@ def _serve(pipe: Connection[Answer, Orders]) -> None:
     )
     while True:
         pipe.send(_look(root, pipe))
-        seconds = RIPE_SECONDS if root.pending else orders.interval
-        ready = wait([pipe, happened], min(seconds, orders.interval))
+        ready = wait([pipe, happened], min(orders.interval, _patience(root)))
         if happened in ready:
             _let_it_rest(happened)
         if pipe.poll():
             orders = pipe.recv()
             root.order(orders.root, orders.rootfs)
+
+
+def _patience(root: WatchedRoot) -> float:
+    """Give how long the next look may wait for something to happen."""
+    if root.pending:
+        return RIPE_SECONDS
+    return math.inf if root.state.active else POLL_SECONDS
 
 
 class _AtMostOften:

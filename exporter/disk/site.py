@@ -23,18 +23,24 @@ def never() -> bool:
     return False
 
 
+def unheard(_done: int, _of: int) -> None:
+    """Take in how far a look is, for nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A root and all that a look at it needs to know.
 
     `rootfs` is where this process sees the host's `/`; `now` gives the unix time; `woken`
-    tells, in the midst of a long look, that something happened.
+    tells, in the midst of a long look, that something happened; `counted` is told how many
+    folders of how many that were due are counted.
     """
 
     root: Root
     rootfs: Path = Path("/")
     now: Callable[[], float] = time.time
     woken: Callable[[], bool] = never
+    counted: Callable[[int, int], None] = unheard
 
     def seen(self, *names: str) -> Path:
         """Give the place where we see a folder of the root, its symlinks being the host's."""

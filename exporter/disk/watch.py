@@ -9,6 +9,7 @@ holds back renames for half a second and tells nobody of an overflow).
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -36,6 +37,9 @@ _MASK: Final = Mask(
     | InotifyConstants.IN_MOVE_SELF
     | InotifyConstants.IN_ONLYDIR
 )
+
+_REFUSED: Final = WatchDescriptor(-1)
+"""What watchdog gives instead of an error where the folder may not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,11 @@ class Watch:
     def _add(self, place: Place) -> None:
         path = os.fsencode(place.path)
         with self._lock:
-            wd = InotifyFD.get_instance().add_callback(path, _MASK, self, self._id)
+            inotify = InotifyFD.get_instance()
+            wd = inotify.add_callback(path, _MASK, self, self._id)
+            if wd == _REFUSED:
+                inotify.remove_callbacks([(wd, self._id)])
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             self._armed[wd] = place
 
     def stop(self) -> None:

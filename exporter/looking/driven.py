@@ -54,7 +54,12 @@ class LiveDriver:
                 if anew and self.full is not None:
                     live = self._counted_anew(home, live, site, publish)
                 else:
-                    live.look(home, lambda: publish(self._report(home, live, site)), site.woken)
+                    live.look(
+                        home,
+                        lambda: publish(self._report(home, live, site)),
+                        site.woken,
+                        site.counted,
+                    )
                 if self.full is None:
                     entries = sum(kept.entries for kept in live.ledger.kept.values())
                     self.full = FullPass(time.monotonic() - started, entries, site.now())

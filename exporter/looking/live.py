@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from exporter.disk.count import Home
-from exporter.disk.site import never
+from exporter.disk.site import never, unheard
 from exporter.looking.derive import Differences
 from exporter.looking.ledger import Ledger
 from exporter.looking.records import (
@@ -55,20 +55,24 @@ class Live:
     _known: Known = field(default_factory=Known)
 
     def look(
-        self, home: Home, publish: Callable[[], None], woken: Callable[[], bool] = never
+        self,
+        home: Home,
+        publish: Callable[[], None],
+        woken: Callable[[], bool] = never,
+        counted: Callable[[int, int], None] = unheard,
     ) -> None:
         """Bring everything up to date.
 
         `publish` is called when there is a first answer. While layers are counted, `woken`
         tells that something happened meanwhile: what is new is then counted and published
-        before the rest.
+        before the rest; and `counted` is told how many of how many are.
         """
         if self._may_have_changed(home):
             self._read(home)
         self._expire()
         attempts = 0
         while attempts < ATTEMPTS and (due := self._due()):
-            if self._count_some(home, due, publish, woken):
+            if self._count_some(home, due, publish, woken, counted):
                 self._read(home)
                 self.ledger.settle(home)
                 publish()
@@ -142,7 +146,12 @@ class Live:
         return list(dict.fromkeys(top.cache_id for top in tops if top is not None))
 
     def _count_some(
-        self, home: Home, due: list[str], publish: Callable[[], None], woken: Callable[[], bool]
+        self,
+        home: Home,
+        due: list[str],
+        publish: Callable[[], None],
+        woken: Callable[[], bool],
+        counted: Callable[[int, int], None],
     ) -> bool:
         """Count these folders in a good order; True: something happened before the last."""
         for id in self.ledger.kept.keys() & due:
@@ -158,6 +167,7 @@ class Live:
                 if woken():
                     return True
             self._count(home, id, source)
+            counted(number + 1, len(steps))
         return False
 
     def _count(self, home: Home, id: str, source: str | None) -> None:

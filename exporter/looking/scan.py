@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.disk.drivers import DRIVERS
-from exporter.disk.site import Site, never
+from exporter.disk.site import Site, never, unheard
 from exporter.looking.driven import LiveDriver, down
 from exporter.model import Reports, Root, RootReport
 
@@ -25,31 +25,35 @@ Now = Callable[[], float]
 Publish = Callable[[Reports], None]
 
 
-def scan_root(root: Root, rootfs: Path = Path("/"), now: Now = time.time) -> Reports:
+def scan_root(
+    root: Root, rootfs: Path = Path("/"), counted: Callable[[int, int], None] = unheard
+) -> Reports:
     """Look at one root once: a report for each driver in it, or a single one that says why not.
 
-    `rootfs` is where this process sees the host's `/`; `now` gives the unix time.
+    `rootfs` is where this process sees the host's `/`; `counted` is told how far the look is.
     """
-    return LiveRoot(root, rootfs, now).look(lambda _: None)
+    return LiveRoot(root, rootfs, counted=counted).look(lambda _: None)
 
 
 @dataclass(slots=True)
 class LiveRoot:
     """One root, looked at again and again: what is known of it is kept between looks.
 
-    `woken` tells, in the midst of a long look, that something happened.
+    `woken` tells, in the midst of a long look, that something happened; `counted` is told how
+    many folders of how many that were due are counted.
     """
 
     root: Root
     rootfs: Path = Path("/")
     now: Now = time.time
     woken: Callable[[], bool] = never
+    counted: Callable[[int, int], None] = unheard
     drivers: dict[str, LiveDriver] = field(default_factory=dict)
 
     @property
     def site(self) -> Site:
         """Where the root lies."""
-        return Site(self.root, self.rootfs, self.now, self.woken)
+        return Site(self.root, self.rootfs, self.now, self.woken, self.counted)
 
     def look(self, publish: Publish, *, anew: bool = False) -> Reports:
         """Look at the root; a first answer, before all is counted, goes to `publish`.

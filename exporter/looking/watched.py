@@ -17,6 +17,8 @@ from exporter.thinking.orders import WatchState
 RECONCILE_SECONDS: Final = 86_400.0
 """How often all is counted anew, whatever the watch says."""
 
+_NOTHING: Final = "there is no storage root to watch"
+
 
 class WatchedRoot:
     """One root with its watch.
@@ -39,7 +41,7 @@ class WatchedRoot:
     def state(self) -> WatchState:
         """Tell how the watch stands."""
         return WatchState(
-            self.watch.active,
+            self.watch.active and not self.trouble,
             self.watch.events,
             self.watch.overflows,
             {name: attempts.failed for name, attempts in self.attempts.items()},
@@ -56,7 +58,8 @@ class WatchedRoot:
 
         After a loss of the watch, and once a day, all is counted anew.
         """
-        self.trouble = self.watch.arm(self._places())
+        places = self._places()
+        self.trouble = self.watch.arm(places) or ("" if len(places) > 1 else _NOTHING)
         read_at = time.monotonic()
         anew = self.watch.lost or read_at - self._counted_at >= RECONCILE_SECONDS
         if self.watch.lost:
