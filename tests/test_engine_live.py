@@ -13,12 +13,15 @@ import oracle
 import pytest
 from conftest import need_engine
 from engine import BUSYBOX, Engine, engine, tar, tar_of
-from looking import as_json, look_one
+from looking import as_json, ledger_of, look_one
 from serving import Served, served
+
+from exporter.looking.scan import LiveRoot
+from exporter.model import Root
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
-SECONDS = 60
+SECONDS = 120
 EXT4 = 65_000
 
 
@@ -108,9 +111,15 @@ def figures(report: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def check_when_quiet(daemon: Served, root: Path) -> None:
-    """See the daemon's figures become those of a fresh scan, without any timer, and see them be right."""
+def check_when_quiet(daemon: Served, beside: LiveRoot, root: Path) -> None:
+    """See the daemon's figures become those of a fresh scan, without any timer, and see them be right.
+
+    What the daemon's worker does is done `beside` it too, so that its walks can be counted.
+    """
     fresh = figures(as_json(look_one(root)))
+    (kept,) = beside.look(lambda _: None)
+    assert figures(as_json(kept)) == fresh
+    assert max(ledger_of(beside).walked.values()) == 1
     daemon.await_that(
         lambda: figures(daemon.report()[0]) == fresh, seconds=6
     )  # 2 s, and the noise of the machine
@@ -130,12 +139,14 @@ def test_after_each_quiet_moment_the_daemon_equals_a_fresh_scan_and_a_brute_forc
         user = User(running, tmp_path, seed)
         with served(tmp_path, config, str(running.root)) as daemon:
             daemon.await_that(lambda: daemon.get("/-/ready").status == 200)
+            beside = LiveRoot(Root(str(running.root), running.root))
             try:
                 deadline = time.monotonic() + SECONDS
                 while time.monotonic() < deadline:
                     for _ in range(user.dice.randrange(1, 4)):
                         user.act()
-                    check_when_quiet(daemon, running.root)
+                        beside.look(lambda _: None)
+                    check_when_quiet(daemon, beside, running.root)
             except AssertionError as error:
                 raise AssertionError(f"seed {seed}, after {user.said}: {error}") from error
             assert daemon.metric("hardlink_watch_active") == 1

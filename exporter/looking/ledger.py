@@ -53,12 +53,12 @@ class Ledger:
     kinship: Kinship = field(default_factory=Kinship)
     walked: Counter[str] = field(default_factory=Counter)
     searched: Counter[str] = field(default_factory=Counter)
-    _figures: dict[str, LayerFigures] | None = None
+    _figures: dict[str, LayerFigures] = field(default_factory=dict)
     _counts: Counter[int] | None = None
 
     def walk(self, home: Home, folder: Folder, kind: Kind) -> None:
         """Walk a folder; an image layer's names join the kin."""
-        self._figures = self._counts = None
+        self._changed(folder.id)
         joins = kind is Kind.IMAGE and folder.stacked is not None
         counted = home.count(folder, self.kinship.kin_of if joins else ())
         kept = Kept(folder, kind, figures_of(home, counted), counted.entries, counted.links)
@@ -75,7 +75,7 @@ class Ledger:
 
     def enter(self, folder: Folder, source: str, told: Derived) -> None:
         """Take in an image layer that was told by its difference to its source."""
-        self._figures = self._counts = None
+        self._changed(folder.id)
         self.kept[folder.id] = Kept(
             folder, Kind.IMAGE, told.figures, told.asked, {}, source=source, moved=told.moved
         )
@@ -90,24 +90,30 @@ class Ledger:
 
     def forget(self, id: str) -> None:
         """Forget a folder."""
-        self._figures = self._counts = None
+        self._changed(id)
         del self.kept[id]
         self.kinship.remove(id)
 
     def settle(self, home: Home) -> None:
         """Ask for the links that may have moved."""
-        if settle(home, self.kinship, self._tree_path):
-            self._figures = self._counts = None
+        moved = settle(home, self.kinship, self._tree_path)
+        self._changed(*{id for kin in moved for id in kin.holders})
 
-    def figures(self, home: Home) -> dict[str, LayerFigures]:
+    def _changed(self, *ids: str) -> None:
+        """Tell the figures of these folders anew when they are asked for next."""
+        if ids:
+            self._counts = None
+        for id in ids:
+            self._figures.pop(id, None)
+
+    def figures(self, home: Home) -> Mapping[str, LayerFigures]:
         """Give the figures of every counted folder, by its id."""
-        if self._figures is None:
-            limit = home.filesystem.limit.value
-            found = {id: kept.figures for id, kept in self.kept.items()}
-            if limit is not None:
-                for id in self.kinship.held:
-                    found[id] = found[id].with_tight(self.kinship.tightest(id, limit))
-            self._figures = found
+        limit = home.filesystem.limit.value
+        for id in self.kept.keys() - self._figures.keys():
+            found = self.kept[id].figures
+            if limit is not None and id in self.kinship.held:
+                found = found.with_tight(self.kinship.tightest(id, limit))
+            self._figures[id] = found
         return self._figures
 
     def link_counts(self) -> Counter[int]:

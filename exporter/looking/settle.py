@@ -35,20 +35,21 @@ def remember_places(held: Iterable[Kin], tree: Tree) -> None:
             }
 
 
-def settle(home: Home, kinship: Kinship, tree_path: TreePath) -> bool:
+def settle(home: Home, kinship: Kinship, tree_path: TreePath) -> set[Kin]:
     """Ask some members of each kin for their links, and each of the tightest.
 
-    Tells whether anything was other than known.
+    Gives the kin whose links were other than known.
     """
     kins = list(kinship.kins)
-    changed = False
+    changed: set[Kin] = set()
     for kin in kins:
         if _stands_still(home, kin, tree_path):
             continue
         found = _ask(home, kin, islice(kin.places, PROBES), tree_path)
         if len({n - kin.links_of(inode) for inode, n in found.items()}) > 1:
             found = _ask(home, kin, kin.places, tree_path)
-        changed |= kin.told(found)
+        if kin.told(found):
+            changed.add(kin)
     limit = home.filesystem.limit.value
     if limit is None:
         return changed
@@ -58,7 +59,8 @@ def settle(home: Home, kinship: Kinship, tree_path: TreePath) -> bool:
             break
         some = list(islice(kin.places, WATCHED - asked))
         asked += len(some)
-        changed |= kin.told(_ask(home, kin, some, tree_path))
+        if kin.told(_ask(home, kin, some, tree_path)):
+            changed.add(kin)
     return changed
 
 

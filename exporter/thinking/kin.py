@@ -31,6 +31,7 @@ class Kin:
     holders: dict[str, int] = field(default_factory=dict)
     places: dict[int, bytes] = field(default_factory=dict)
     _fullest: int | None = None
+    _surplus: int | None = None
 
     def links_of(self, inode: int) -> int:
         """Give one member's link count."""
@@ -39,10 +40,10 @@ class Kin:
     @property
     def links_max(self) -> int:
         """Give the highest link count of a member."""
-        most = max(self.odd.values(), default=0)
-        if len(self.odd) < len(self.members):
-            most = max(most, 0)
-        return self.links + most
+        if self._surplus is None:
+            usual = [0] if len(self.odd) < len(self.members) else []
+            self._surplus = max([*usual, *self.odd.values()])
+        return self.links + self._surplus
 
     def left(self, limit: int) -> int:
         """Give the fewest layers left that a member allows on any layer that holds it."""
@@ -61,7 +62,7 @@ class Kin:
 
     def forget_fullest(self) -> None:
         """Look for the fullest member anew when it is asked for next."""
-        self._fullest = None
+        self._fullest = self._surplus = None
 
     def told(self, counts: Mapping[int, int]) -> bool:
         """Take in the link counts of some members; tell whether that changed anything.
@@ -207,7 +208,8 @@ def link_counts(kins: Iterable[Kin]) -> Counter[int]:
     counts: Counter[int] = Counter()
     for kin in kins:
         counts[kin.links] += len(kin.members) - len(kin.odd)
-        counts.update(kin.links + surplus for surplus in kin.odd.values())
+        for surplus in kin.odd.values():
+            counts[kin.links + surplus] += 1
     counts.pop(0, None)
     return +counts
 
