@@ -98,6 +98,13 @@ class User:
         self.images.append(tag)
 
 
+def build_again(running: Engine) -> None:
+    """Build an image without the cache, with the same outcome each time."""
+    files = {"Dockerfile": b"FROM base:1\nCOPY file /file\nENV A=1\n", "file": b"x"}
+    words = ("build", "--no-cache", "-t", "again:1", "-")
+    assert "Successfully tagged" in running.docker(*words, stdin=tar(files))
+
+
 def figures(report: dict[str, Any]) -> dict[str, Any]:
     """Leave out what two looks cannot share: times, and the whole disk's free inodes."""
     kept = {k: v for k, v in report.items() if k not in ("scan", "layers_left")}
@@ -154,3 +161,26 @@ def test_after_each_quiet_moment_the_daemon_equals_a_fresh_scan_and_a_brute_forc
             assert daemon.metric("hardlink_failed_layers_total") == 0
             for container in user.containers:
                 running.docker("rm", "-f", container)
+
+
+def test_a_layer_that_is_built_again_though_it_existed_raises_no_false_alarm(
+    tmp_path: Path,
+) -> None:
+    need_engine()
+    (tmp_path / "config.yml").write_text("scan: {interval: 3600}\n")
+    config = f"--config.file={tmp_path / 'config.yml'}"
+    with engine(tmp_path, "overlay") as running:
+        running.load([tar({"base": b"x"})], "base:1")
+        build_again(running)
+        with served(tmp_path, config, str(running.root)) as daemon:
+            daemon.await_that(lambda: daemon.get("/-/ready").status == 200)
+            before = figures(daemon.report()[0])
+            build_again(running)
+            daemon.await_that(lambda: daemon.metric("hardlink_failed_layers_total"))
+            assert daemon.metric("hardlink_failed_layers_total") == 1  # as its HELP says
+            time.sleep(1)
+            after = figures(daemon.report()[0])
+            same = ("links_max", "layers", "links", "depth_max", "problems", "inodes")
+            assert [after[key] for key in same] == [before[key] for key in same]
+            assert (after["problems"], daemon.metric("hardlink_scan_coverage_ratio")) == ([], 1)
+            assert after["links"] > 20, "the alert on layers given up needs few layers left"

@@ -120,9 +120,9 @@ def daemon_figures(root: LargeRoot, folder: Path, idle_seconds: float) -> Daemon
         passing = Scraper(daemon)
         with peak_memory(daemon) as peak:
             scrape_until(passing, lambda s: s.value(COVERAGE) == 1, 1800)
-        time.sleep(3)
+        time.sleep(3)  # it has looked again by then
         resting = Scraper(daemon)
-        for _ in range(500):
+        for _ in range(300):
             resting.scrape()
             time.sleep(0.02)
         spent = idle(daemon, idle_seconds)
