@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,22 @@ def test_scan_prints_json_when_piped_and_a_table_on_a_terminal(root: PlantedRoot
     assert done.returncode == 0
     assert "one:1" in said
     assert "layers left: links 64999" in said
+
+
+def test_scan_shows_how_far_it_is_on_a_terminal_and_leaves_nothing_of_that(
+    root: PlantedRoot,
+) -> None:
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "exporter", "scan", str(root.path)]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "200"}
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=theirs, check=True, env=environment)
+    os.close(theirs)
+    said = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert json.loads(done.stdout)["roots"][0]["up"]
+    assert str(root.path)[-20:] in said
+    assert re.search(r"1/1\S* layers", said)
+    assert said.endswith("\x1b[2K")  # the line is erased
 
 
 def test_the_json_has_every_key_of_the_contract(root: PlantedRoot, run: Run) -> None:
