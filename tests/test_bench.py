@@ -24,7 +24,7 @@ def test_a_million_names_are_told_in_a_part_of_finds_time_and_cost_the_host_litt
 ) -> None:
     need_root()
     need_program("mkfs.ext4", "cc", "find")
-    words = ["--names", "1000000", "--shape", shape, "--idle", "10", "--json"]
+    words = ["--names", "1000000", "--shape", shape, "--idle", "5", "--warm", "--json"]
     done = subprocess.run(
         [sys.executable, str(FIGURES), *words, "--folder", str(tmp_path)],
         capture_output=True,

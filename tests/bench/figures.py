@@ -70,12 +70,12 @@ class Daemon:
 
 @dataclass(frozen=True)
 class Result:
-    """All that was measured on one root."""
+    """All that was measured on one root; `cold` is None where only warm caches were wanted."""
 
     shape: str
     names: int
     inodes: int
-    cold: Passes
+    cold: Passes | None
     warm: Passes
     daemon: Daemon
 
@@ -114,8 +114,7 @@ def passes(root: LargeRoot, program: Path, runs: int, prepare: Callable[[], None
 
 
 def daemon_figures(root: LargeRoot, folder: Path, idle_seconds: float) -> Daemon:
-    """Run the daemon on a root whose caches are cold, and see it work and rest."""
-    drop_caches()
+    """Run the daemon on a root, and see it work and rest."""
     with served(folder, str(root.path)) as daemon:
         passing = Scraper(daemon)
         with peak_memory(daemon) as peak:
@@ -179,16 +178,20 @@ def ground(folder: Path, names: int) -> Iterator[Path]:
         yield point
 
 
-def measure(shape: Shape, folder: Path, program: Path, idle_seconds: float) -> Result:
+def measure(
+    shape: Shape, folder: Path, program: Path, idle_seconds: float, *, cold_too: bool
+) -> Result:
     """Build one root, and measure everything on it."""
     with ground(folder, shape.layers * shape.names) as point:
         root = LargeRoot(point / "docker", shape, program)
         root.build()
         names = int(subprocess.check_output([str(program), "count", str(root.home)]))
         inodes = os.statvfs(point).f_files - os.statvfs(point).f_ffree
-        cold = passes(root, program, 1, drop_caches)
+        cold = passes(root, program, 1, drop_caches) if cold_too else None
         seconds_of(["find", str(root.home), "-links", "+60000"])
         warm = passes(root, program, 3, lambda: None)
+        if cold_too:
+            drop_caches()
         with tempfile.TemporaryDirectory() as place:
             daemon = daemon_figures(root, Path(place), idle_seconds)
         return Result(shape.word, names, inodes, cold, warm, daemon)
@@ -198,7 +201,7 @@ def table(results: list[Result]) -> str:
     """Put the figures into a table, a column a root."""
     heads = [f"{r.shape}, {r.names / 1e6:.1f} M names" for r in results]
     rows: list[tuple[str, list[str]]] = []
-    for caches in ("cold", "warm"):
+    for caches in ("cold", "warm") if all(result.cold for result in results) else ("warm",):
         for key, word in (
             ("find", "`find -links +60000`"),
             ("c_walker", "C walker"),
@@ -274,6 +277,7 @@ def main() -> None:
     words.add_argument("--shape", choices=["deep", "broad"], action="append")
     words.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="where the disks lie")
     words.add_argument("--idle", type=float, default=60, help="seconds of rest that are measured")
+    words.add_argument("--warm", action="store_true", help="leave out what needs cold caches")
     words.add_argument("--json", action="store_true", help="print the figures as JSON")
     words.add_argument("--write", action="store_true", help="keep the table in README.md here")
     given = words.parse_args()
@@ -283,7 +287,9 @@ def main() -> None:
         for names in given.names or [1_000_000, 10_000_000]:
             for shape in (deep(names), broad(names)):
                 if shape.word in (given.shape or ["deep", "broad"]):
-                    results.append(measure(shape, given.folder, program, given.idle))
+                    results.append(
+                        measure(shape, given.folder, program, given.idle, cold_too=not given.warm)
+                    )
                     print(table(results[-1:]), file=sys.stderr, flush=True)
     if given.json:
         print(json.dumps([asdict(result) for result in results]))
