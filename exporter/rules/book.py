@@ -1,0 +1,12 @@
+"""All rules, in the order of the file."""
+
+from __future__ import annotations
+
+from exporter.config import Config
+from exporter.rules.nouns import Group
+from exporter.rules.recording import recording_groups
+
+
+def all_groups(config: Config) -> tuple[Group, ...]:
+    """Give every group of rules, with the values of this configuration."""
+    return recording_groups(config)
