@@ -35,7 +35,7 @@ class Alerts(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    job: Annotated[str, Field(min_length=1)] = "hardlink-exporter"
+    job: Annotated[str, Field(pattern=r"^[\w .:/@-]+$")] = "hardlink-exporter"
     runbook_url: Annotated[str, Field(pattern=r"^https?://[^\s\"{}]+$")] = RUNBOOKS
     interval: Window = "30s"
     hold: Window = "30m"
@@ -47,6 +47,7 @@ class Alerts(BaseModel):
     filling_up_window: Window = "6h"
     filling_up_ahead: Window = "1d"
     filling_up_steady: Window = "1h"
+    filling_up_guard: Window = "1d"
     filling_up_for: Duration = "1h"
     layer_failed_window: Window = "15m"
     layer_failed_for: Duration = "1m"
