@@ -10,6 +10,9 @@ from exporter.durations import seconds
 
 RUNBOOKS: Final = "https://github.com/hardlink-exporter/hardlink-exporter/blob/main/deploy/runbooks"
 
+LOOKBACK_SECONDS: Final = 300.0
+"""A series without a newer sample is gone after so long (Prometheus, `--query.lookback-delta`)."""
+
 
 def _duration(text: str) -> str:
     seconds(text)
@@ -22,8 +25,15 @@ def _window(text: str) -> str:
     return text
 
 
+def _interval(text: str) -> str:
+    if seconds(_window(text)) >= LOOKBACK_SECONDS:
+        raise ValueError("it should be shorter than 5m, after which Prometheus forgets a series")
+    return text
+
+
 Duration = Annotated[str, AfterValidator(_duration)]
 Window = Annotated[str, AfterValidator(_window)]
+Interval = Annotated[str, AfterValidator(_interval)]
 Few = Annotated[int, Field(ge=0, le=2**53)]
 
 
@@ -37,7 +47,7 @@ class Alerts(BaseModel):
 
     job: Annotated[str, Field(pattern=r"^[\w .:/@-]+$")] = "hardlink-exporter"
     runbook_url: Annotated[str, Field(pattern=r"^https?://[^\s\"{}]+$")] = RUNBOOKS
-    interval: Window = "30s"
+    interval: Interval = "30s"
     hold: Window = "30m"
     keep_firing_for: Duration = "10m"
     warning_for: Duration = "5m"

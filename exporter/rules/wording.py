@@ -50,13 +50,14 @@ def at_most() -> str:
 def images(below: int, hold: str, resource: str = "resource=%q") -> str:
     """Name the images with fewer layers left than `below`; have words for when there are none.
 
-    While the exporter is down they are those that were so near their end at the last.
+    They are in the order of their names, since a query gives equals in any order. While the
+    exporter is down they are those that were so near their end at the last.
     """
     left = "hardlink_image_layers_left{ROOT}"
     last = f"last_over_time({left}[{hold}]) < {below} unless on (job, instance) up == 1"
-    least = f"sort(bottomk({MOST_NAMED}, min by (image) ({left} < {below} or {last})))"
+    least = f"bottomk({MOST_NAMED}, min by (image) ({left} < {below} or {last}))"
     return (
-        f"Images concerned: {{{{ range $i, $image := {ask(least, resource)} }}}}"
+        f"Images concerned: {{{{ range $i, $image := {ask(least, resource)} | sortByLabel `image` }}}}"
         "{{ if $i }}, {{ end }}{{ $image.Labels.image }} ({{ $image.Value }} left)"
         "{{ else }}none with a tag is told to be so near its end; it is an untagged one or a"
         " layer below, and `hardlink-exporter scan {{ $labels.root }}` says which{{ end }}."
