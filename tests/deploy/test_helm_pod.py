@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from pod import running, scrape_config
 from prometheus import prometheus
 from serving import Served
 
+from exporter.config import Config
 from exporter.demo.planted import PlantedRoot
 
 LONGEST = f"registry.example.com/{'n' * 234}:{'t' * 128}"
@@ -136,12 +138,19 @@ def test_what_the_kubelet_cannot_answer_is_probed_by_a_connection_alone() -> Non
         assert "httpGet" not in container[name]
 
 
+def test_the_alerts_look_for_the_job_that_the_monitor_gives() -> None:
+    (endpoint,) = of_kind("PodMonitor", render(*ON))["spec"]["podMetricsEndpoints"]
+    (job,) = [rule for rule in endpoint["relabelings"] if rule.get("targetLabel") == "job"]
+    assert job["replacement"] == Config().alerts.job
+
+
 def test_prometheus_takes_a_full_host_within_the_limits_and_names_the_node(
     pod: Served, tmp_path: Path
 ) -> None:
     by_pod = of_kind("PodMonitor", render(*ON))
     by_service = of_kind("ServiceMonitor", render(*ON, "--set", "monitor.kind=ServiceMonitor"))
-    tight = of_kind("PodMonitor", render(*ON, "--set", "monitor.sampleLimit=20"))
+    tight = deepcopy(by_pod)
+    tight["spec"]["sampleLimit"] = 20
     config = scrape_config(pod.port, pods=by_pod, services=by_service, tight=tight)
     with prometheus(tmp_path, config) as server:
         server.await_that(lambda: len(server.instant("up")) == 3)
@@ -156,7 +165,8 @@ def test_prometheus_takes_a_full_host_within_the_limits_and_names_the_node(
         spec = by_pod["spec"]
         series = server.instant('{instance="pods",__name__=~"(hardlink|process|python)_.*"}')
         (samples,) = server.instant('scrape_samples_scraped{instance="pods"}')
-        assert samples.value == len(series) <= spec["sampleLimit"] / 8
+        assert samples.value == len(series) <= 100, "what the chart and its README count with"
+        assert spec["sampleLimit"] == 10 * 100
         assert max(len(s.labels) for s in series) == 9 <= spec["labelLimit"] / 2
         longest = max(len(value) for s in series for value in s.labels.values())
         assert longest == len(LONGEST) == 384 <= spec["labelValueLengthLimit"] / 2

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from chart import CHART, CLIENTS, SCHEMA, config_schema, helm, of_kind, pod_of, refused, render
+from chart import CHART, CLIENTS, SCHEMA, TOP, config_schema, helm, of_kind, pod_of, refused, render
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 README = (CHART / "README.md").read_text()
@@ -103,6 +104,10 @@ TOGETHER = [
         ("monitor.enabled=true", "web.scheme=https", "web.configSecret=s"),
         "monitor.tlsConfig is empty, but web.scheme is https",
     ),
+    (
+        ("monitor.enabled=true", "config.metrics.images=500"),
+        "monitor.sampleLimit: config.roots and config.metrics.images give up to 1080 samples",
+    ),
     (("rules.enabled=true", "rules.text=groups"), "rules.text: it should be"),
     (("rules.enabled=true", "rules.text=groups: {}"), "rules.text: it should be"),
 ]
@@ -115,6 +120,25 @@ def test_values_that_do_not_go_together_are_refused_in_one_sentence(
 ) -> None:
     words = [word for value in values for word in ("--set", value)]
     assert sentence in refused(*words, client=client)
+
+
+def test_the_commands_and_the_values_of_the_readme_render(tmp_path: Path) -> None:
+    blocks = re.findall(r"```(sh|yaml)\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "my-rules.yml").write_text((TOP / "deploy/prometheus/rules.yml").read_text())
+    tried = 0
+    for language, text in blocks:
+        lines = text.replace("\\\n", "").splitlines() if language == "sh" else []
+        for line in [line for line in lines if line.startswith("helm ")]:
+            given = re.findall(r"(--set|--set-file) (\S+)", line)
+            words = [f"{flag}={value.replace('my-', f'{tmp_path}/my-')}" for flag, value in given]
+            assert str(CHART.relative_to(TOP)) in line
+            assert render(*words)
+            tried += 1
+        if language == "yaml":
+            (tmp_path / "values.yml").write_text(text)
+            assert of_kind("PodMonitor", render("-f", tmp_path / "values.yml"))
+            tried += 1
+    assert tried == 4
 
 
 def test_a_changed_configuration_makes_new_pods_and_nothing_else_does() -> None:

@@ -71,6 +71,11 @@ failureThreshold: 4
 {{- if and (eq .monitor.kind "ServiceMonitor") (not .service.enabled) -}}
 {{- fail "monitor.kind ServiceMonitor finds its targets through the Service: set service.enabled, or use PodMonitor" -}}
 {{- end -}}
+{{- /* 60 samples for a root, 20 for the process, two for an image. */ -}}
+{{- $samples := mul (max 1 (len (dig "roots" list .config))) (add 80 (mul 2 (dig "metrics" "images" 10 .config))) -}}
+{{- if gt $samples (int64 .monitor.sampleLimit) -}}
+{{- fail (printf "monitor.sampleLimit: config.roots and config.metrics.images give up to %d samples, and a scrape above the limit is lost whole" $samples) -}}
+{{- end -}}
 {{- if and (eq .web.scheme "https") (not .monitor.tlsConfig) -}}
 {{- fail "monitor.tlsConfig is empty, but web.scheme is https: targets are addresses of pods, so say serverName and ca, or insecureSkipVerify" -}}
 {{- end -}}
