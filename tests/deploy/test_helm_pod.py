@@ -25,8 +25,7 @@ LONGEST = f"registry.example.com/{'n' * 234}:{'t' * 128}"
 
 ON = ("--set", "monitor.enabled=true", "--set", "config.roots={/srv/docker}")
 
-pytestmark = pytest.mark.root
-
+root = pytest.mark.root
 matrix = pytest.mark.parametrize("values", MATRIX, ids=lambda path: path.stem)
 
 
@@ -36,10 +35,10 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
     need_root()
     need_program("setpriv", "unshare")
     host = tmp_path_factory.mktemp("host")
-    root = PlantedRoot(host / "srv/docker")
+    store = PlantedRoot(host / "srv/docker")
     for n in range(12):
-        layer = root.layer((), lambda tree: (tree / "file").touch())
-        root.image(layer, f"{LONGEST[:-2]}{n:02}")
+        layer = store.layer((), lambda tree: (tree / "file").touch())
+        store.image(layer, f"{LONGEST[:-2]}{n:02}")
     for folder, _, _ in os.walk(host / "srv"):
         os.chown(folder, 1000, 1000)
         os.chmod(folder, 0o700)
@@ -104,6 +103,7 @@ def test_the_program_takes_the_arguments_and_the_configuration(
     }
 
 
+@root
 def test_the_program_runs_with_these_privileges_and_reads_what_only_its_owner_may(
     pod: Served,
 ) -> None:
@@ -114,6 +114,7 @@ def test_the_program_runs_with_these_privileges_and_reads_what_only_its_owner_ma
     assert pod.metric('hardlink_images{driver="overlay",root="/srv/docker"}') == 12
 
 
+@root
 def test_without_the_capability_it_would_read_nothing(host: Path, tmp_path: Path) -> None:
     documents = render(*ON)
     pod_of(documents)["containers"][0]["securityContext"]["capabilities"]["add"] = []
@@ -122,6 +123,7 @@ def test_without_the_capability_it_would_read_nothing(host: Path, tmp_path: Path
         assert served.metric('hardlink_root_up{root="/srv/docker"}') == 0
 
 
+@root
 def test_the_probes_ask_what_answers(pod: Served) -> None:
     (container,) = pod_of(render())["containers"]
     for name, path in (("livenessProbe", "/-/healthy"), ("readinessProbe", "/-/ready")):
@@ -144,6 +146,7 @@ def test_the_alerts_look_for_the_job_that_the_monitor_gives() -> None:
     assert job["replacement"] == Config().alerts.job
 
 
+@root
 def test_prometheus_takes_a_full_host_within_the_limits_and_names_the_node(
     pod: Served, tmp_path: Path
 ) -> None:
