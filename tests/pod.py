@@ -16,8 +16,7 @@ from serving import Served, free_port
 WITHIN = """
 set -e
 mount --make-rprivate /
-mount --bind {host} {mounted}
-mount -o remount,bind,ro {mounted}
+{mounts}
 mount -o remount,bind,ro /
 exec setpriv --reuid={user} --regid={group} --clear-groups --bounding-set={caps} --inh-caps={caps} {privs} {words}
 """
@@ -27,8 +26,8 @@ exec setpriv --reuid={user} --regid={group} --clear-groups --bounding-set={caps}
 def running(folder: Path, documents: list[Document], host: Path) -> Iterator[Served]:
     """Run the pod's one container until the block ends, as a runtime would start it.
 
-    `host` is what the pod has at /host; the container's own root file system is this machine's,
-    read-only where the pod says so.
+    `host` is the host's `/`, which the pod sees below `folder`/mounted; the container's own root
+    file system is this machine's, read-only.
     """
     pod = pod_of(documents)
     (container,) = pod["containers"]
@@ -44,8 +43,7 @@ def running(folder: Path, documents: list[Document], host: Path) -> Iterator[Ser
     changes += [f"+{name.lower()}" for name in said["capabilities"]["add"]]
     words = [sys.executable, "-m", "exporter", *container["args"]]
     script = WITHIN.format(
-        host=shlex.quote(str(host)),
-        mounted=shlex.quote(str(mounted)),
+        mounts="\n".join(_mounts(pod, host, mounted)),
         user=said["runAsUser"],
         group=pod["securityContext"]["runAsGroup"],
         caps=",".join(changes),
@@ -69,6 +67,19 @@ def running(folder: Path, documents: list[Document], host: Path) -> Iterator[Ser
     finally:
         process.terminate()
         process.wait(20)
+
+
+def _mounts(pod: Document, host: Path, mounted: Path) -> Iterator[str]:
+    """Mount what the pod wants of the host as a runtime does: with what lies below, read-only on top."""
+    places = {m["name"]: m for m in pod["containers"][0]["volumeMounts"]}
+    for volume in pod["volumes"]:
+        if "hostPath" in volume:
+            mount = places[volume["name"]]
+            assert mount["readOnly"]
+            here = shlex.quote(f"{mounted}{mount['mountPath'].removeprefix('/host')}")
+            there = shlex.quote(f"{host}{volume['hostPath']['path']}".rstrip("/"))
+            yield f"mount --rbind {there} {here}"
+            yield f"mount -o remount,bind,ro {here}"
 
 
 def answers(served: Served) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from chart import CHART, MATRIX, of_kind, pod_of, render
+from disks import mounted
 from looking import Run
 from needs import need_program, need_root
 from pod import running, scrape_config
@@ -39,6 +41,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for n in range(12):
         layer = store.layer((), lambda tree: (tree / "file").touch())
         store.image(layer, f"{LONGEST[:-2]}{n:02}")
+    (host / "etc").mkdir()
     for folder, _, _ in os.walk(host / "srv"):
         os.chown(folder, 1000, 1000)
         os.chmod(folder, 0o700)
@@ -121,6 +124,28 @@ def test_without_the_capability_it_would_read_nothing(host: Path, tmp_path: Path
     with running(tmp_path, documents, host) as served:
         served.await_that(lambda: served.get("/-/ready").status == 200)
         assert served.metric('hardlink_root_up{root="/srv/docker"}') == 0
+
+
+@root
+@pytest.mark.parametrize(
+    ("paths", "writable"), [("{/}", True), (r"{/,/srv/docker}", False)], ids=["one", "both"]
+)
+def test_a_file_system_below_is_read_only_when_it_is_named_too(
+    host: Path, tmp_path: Path, paths: str, writable: bool
+) -> None:
+    store = str(host / "srv/docker")
+    with (
+        mounted("--bind", store, store),
+        running(tmp_path, render(*ON, "--set", f"hostPaths={paths}"), host) as served,
+    ):
+        served.await_that(lambda: served.get("/-/ready").status == 200)
+        assert served.metric('hardlink_root_up{root="/srv/docker"}') == 1
+        within = f"--mount=/proc/{served.process.pid}/ns/mnt"
+        for place, allowed in (("etc", False), ("srv/docker", writable)):
+            words = ["nsenter", within, "touch", str(tmp_path / "mounted" / place)]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            assert (done.returncode == 0) == allowed, done.stderr
+            assert allowed or "Read-only file system" in done.stderr
 
 
 @root
