@@ -13,6 +13,7 @@ import click
 
 from exporter.commands.common import StopError, version
 from exporter.commands.demo import demo
+from exporter.commands.rules import rules
 from exporter.commands.scan import scan
 from exporter.commands.serve import serve
 from exporter.config import ConfigError
@@ -33,7 +34,7 @@ def cli() -> None:
     """Tell how many more layers fit on each Docker image before hard links run out."""
 
 
-for _command in (serve, scan, demo):
+for _command in (serve, scan, rules, demo):
     cli.add_command(_command)
 
 

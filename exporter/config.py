@@ -10,6 +10,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from yaml.reader import ReaderError
 
+from exporter.alerting import Alerts
 from exporter.disk.files import BrokenFileError, read_small
 from exporter.text import normal_path, one_line
 
@@ -74,6 +75,7 @@ class Config(_Section):
     scan: Scan = Scan()
     metrics: Metrics = Metrics()
     thresholds: Thresholds = Thresholds()
+    alerts: Alerts = Alerts()
 
 
 _MOST_BYTES: Final = 1 << 20

@@ -126,7 +126,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "metrics": {"images": 10},
         "thresholds": {"warning": 20, "critical": 5},
     }
-    assert expected == Config().model_dump()
+    assert expected == Config().model_dump(exclude={"alerts"})
 
 
 def test_a_whole_file_is_understood() -> None:
@@ -144,7 +144,8 @@ def test_a_whole_file_is_understood() -> None:
         "metrics": {"images": 0},
         "thresholds": {"warning": 100, "critical": 16},
     }
-    assert expected == parse_config(text.encode(), "config.yml").model_dump()
+    read = parse_config(text.encode(), "config.yml")
+    assert expected == read.model_dump(exclude={"alerts"})
 
 
 def test_a_value_may_be_written_once_and_used_again() -> None:

@@ -13,12 +13,14 @@ import exporter
 PACKAGE = Path(exporter.__file__).parent
 
 FLOORS = [
-    {"model", "text"},
+    {"model", "text", "durations"},
     {"thinking"},
     {"disk"},
     {"looking"},
+    {"alerting"},
     {"config", "logs"},
     {"telling"},
+    {"rules"},
     {"web", "demo"},
     {"daemon"},
     {"commands"},
@@ -80,7 +82,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 def test_thinking_knows_no_disk_no_network_and_no_time() -> None:
-    pure = [name for name in FILES if folder(name) in ("model", "text", "thinking")]
+    pure = [name for name in FILES if folder(name) in ("model", "text", "durations", "thinking")]
     known = {name: imports(FILES[name]) & EDGES for name in pure if imports(FILES[name]) & EDGES}
     paths = {"pathlib"}
     assert known == {"model": paths, "thinking.orders": paths}, "these only name a path's type"

@@ -1,0 +1,189 @@
+"""Alerts about what will run out: layers left by links, inodes and depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from exporter.config import Config
+from exporter.durations import duration, seconds
+from exporter.rules.nouns import Alert, Group, Record
+from exporter.rules.wording import PLACE, RUNS_OUT, SUBJECT, ask, at_most, images, runbook
+
+HELD: Final = "instance_root:hardlink_layers_left:held"
+"""The recorded figure that the alerts are about."""
+
+_ROOT: Final = "on (job, instance, root, driver)"
+
+_LEFT: Final = f"hardlink_layers_left{{{RUNS_OUT}}}"
+
+_REMOVE: Final = (
+    "Remove images that nobody needs (`docker rmi`), first those named here and what is built on"
+    " them; build with BuildKit, which links nothing; plan the move to overlay2."
+)
+
+
+def running_out_groups(config: Config) -> tuple[Group, ...]:
+    """Give the group whose first rule records what is left, and whose alerts are about it."""
+    maker = _Maker(config)
+    return (
+        Group(
+            "hardlink-running-out",
+            (
+                Record(HELD, maker.held()),
+                maker.low("warning", config.thresholds.warning, config.alerts.warning_for),
+                maker.low("critical", config.thresholds.critical, config.alerts.critical_for),
+                maker.exhausted(),
+                maker.filling_up(),
+                maker.layer_failed(),
+                maker.depth_near_limit(),
+            ),
+            config.alerts.interval,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes the rules with the values of one configuration."""
+
+    config: Config
+
+    def held(self) -> str:
+        """Give what is left as far as it is known, never calmer than it is.
+
+        In this order: the figure itself, where all layers are counted; else it means "at most",
+        so the least of late; while the exporter or the root is down, what was recorded at the
+        last; between an exporter's start and its first answer, the last figure.
+        """
+        hold = self.config.alerts.hold
+        return (
+            f"(\n  {_LEFT}\n  and {_ROOT} hardlink_scan_coverage_ratio == 1\n)\nor\n"
+            f"(\n  min_over_time({_LEFT}[{hold}])\n"
+            f"  and {_ROOT} hardlink_scan_coverage_ratio < 1\n)\nor\n"
+            f"(\n  {HELD}\n  and on (job, instance) up == 0\n)\nor\n"
+            f"(\n  {HELD}\n  and on (job, instance, root) hardlink_root_up == 0\n)\nor\n"
+            f"last_over_time({_LEFT}[{hold}])"
+        )
+
+    def low(self, severity: str, below: int, wait: str) -> Alert:
+        name = "HardlinkLayersLeftLow"
+        return Alert(
+            name,
+            expr=f"{HELD} < {below}",
+            severity=severity,
+            wait=wait,
+            hold=self.config.alerts.keep_firing_for,
+            summary="Few more layers fit on images of a Docker storage root.",
+            description=self._left_now(f" (below {below} is {severity})", below),
+            action=_REMOVE,
+            runbook=runbook(self.config, name),
+        )
+
+    def exhausted(self) -> Alert:
+        name = "HardlinkExhausted"
+        return Alert(
+            name,
+            expr=f"{HELD} < 1",
+            severity="critical",
+            wait=self.config.alerts.exhausted_for,
+            hold=self.config.alerts.keep_firing_for,
+            summary="No more layers fit: the next layer on these images fails.",
+            description=self._left_now(
+                ": every build, pull, load or commit that stacks a layer there fails", 1
+            ),
+            action=_REMOVE,
+            runbook=runbook(self.config, name),
+        )
+
+    def _left_now(self, further: str, below: int) -> str:
+        return (
+            f"{SUBJECT}Layers left in {PLACE} before its {{{{ $labels.resource }}}} run out:"
+            f" {at_most()}{{{{ $value }}}}{further}.\n{images(below, self.config.alerts.hold)}"
+        )
+
+    def filling_up(self) -> Alert:
+        """Tell a fall that is low enough, fast enough, and no burst that a prune will undo.
+
+        Lower than `steady` ago, when it was lower than as long before: a burst shorter than
+        `for` never holds that long. Lower than ever in the time before: builds by day and a prune
+        by night come to the same depth each day.
+        """
+        name, alerts = "HardlinkFillingUp", self.config.alerts
+        steady = alerts.filling_up_steady
+        before = duration(2 * seconds(steady))
+        rate = ask(
+            f"{HELD}{{ROOT}} / -deriv({HELD}{{ROOT}}[{alerts.filling_up_window}])", "resource=%q"
+        )
+        return Alert(
+            name,
+            expr=(
+                f"{HELD} < {alerts.filling_up_below}\nand\n"
+                f"predict_linear({HELD}[{alerts.filling_up_window}],"
+                f" {seconds(alerts.filling_up_ahead):.15g}) <= 0\nand\n"
+                f"{HELD} < min_over_time({HELD}[{alerts.filling_up_guard}] offset {steady})\nand\n"
+                f"({HELD} offset {steady}) < ({HELD} offset {before})"
+            ),
+            severity="warning",
+            wait=alerts.filling_up_for,
+            hold=alerts.keep_firing_for,
+            summary="Layers left in a Docker storage root are falling towards 0.",
+            description=(
+                f"{SUBJECT}Layers left in {PLACE} before its {{{{ $labels.resource }}}} run out:"
+                f" {at_most()}{{{{ $value }}}}, and at the rate of the last"
+                f" {alerts.filling_up_window} none in about"
+                f" {{{{ range {rate} }}}}{{{{ .Value | humanizeDuration }}}}"
+                "{{ else }}a time that cannot be told just now{{ end }}.\n"
+                f"{images(alerts.filling_up_below, alerts.hold)}"
+            ),
+            action=_REMOVE,
+            runbook=runbook(self.config, name),
+        )
+
+    def layer_failed(self) -> Alert:
+        name, alerts = "HardlinkLayerFailed", self.config.alerts
+        few = self.config.thresholds.warning
+        left = ask(f"{HELD}{{ROOT}} < {few}")
+        return Alert(
+            name,
+            expr=(
+                f"increase(hardlink_failed_layers_total[{alerts.layer_failed_window}]) > 0\n"
+                f"and {_ROOT}\n{HELD} < {few}"
+            ),
+            severity="warning",
+            wait=alerts.layer_failed_for,
+            summary="The engine gave up a layer where few more layers fit.",
+            description=(
+                f"{SUBJECT}Layers begun and given up in the last {alerts.layer_failed_window} in"
+                f' {PLACE}: about {{{{ $value | printf "%.0f" }}}}. Layers left there:'
+                f" {{{{ range $i, $left := {left} }}}}{{{{ if $i }}}}, {{{{ end }}}}"
+                "{{ $left.Value }} by {{ $left.Labels.resource }}{{ end }}.\n"
+                f"{images(few, alerts.hold, RUNS_OUT)}"
+            ),
+            action=(
+                "Look at what the build or pull said: `too many links` or `no space left on device`"
+                f" means that it has begun. {_REMOVE}"
+            ),
+            runbook=runbook(self.config, name),
+        )
+
+    def depth_near_limit(self) -> Alert:
+        name = "HardlinkLayerDepthNearLimit"
+        deepest = ask("hardlink_layer_depth_max{ROOT}")
+        return Alert(
+            name,
+            expr=f'hardlink_layers_left{{resource="depth"}} < {self.config.alerts.depth_left}',
+            severity="info",
+            wait=self.config.alerts.depth_for,
+            hold=self.config.alerts.keep_firing_for,
+            summary="An image is nearly as deep as the engine allows.",
+            description=(
+                f"{SUBJECT}The deepest image of {PLACE} has"
+                f" {{{{ range {deepest} }}}}{{{{ .Value }}}}{{{{ else }}}}nearly too many{{{{ end }}}}"
+                " layers; {{ $value }} more and the engine says `max depth exceeded`.\n"
+                "Images concerned: those with the least under DEPTH LEFT in"
+                " `hardlink-exporter scan {{ $labels.root }}`."
+            ),
+            action="Squash the image, or begin anew from its base: it was built on itself too often.",
+            runbook=runbook(self.config, name),
+        )

@@ -1,0 +1,135 @@
+"""The rules: what they say by the clock of promtool, and that each figure in them is a parameter."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from looking import Run
+from prometheus import promtool
+
+from exporter.alerting import Alerts
+from exporter.config import Config, ConfigError, parse_config
+from exporter.rules.book import all_groups
+from exporter.rules.nouns import Alert
+from exporter.rules.render import to_yaml
+
+HERE = Path(__file__).parent
+RULES = HERE.parent.parent / "deploy/prometheus/rules.yml"
+
+ALERTS = [rule for group in all_groups(Config()) for rule in group.rules if isinstance(rule, Alert)]
+NAMES = sorted({alert.name for alert in ALERTS})
+
+OTHERWISE = {
+    "job": "node",
+    "runbook_url": "http://wiki.example/docker",
+    "interval": "47s",
+    "filling_up_below": 101,
+    "depth_left": 11,
+}
+"""A value other than the default for each parameter that is no duration."""
+
+
+def config_with(**changed: Any) -> Config:
+    return Config(alerts=Alerts.model_validate(changed))
+
+
+def words_of(name: str) -> str:
+    return (HERE / f"{name}.yml").read_text()
+
+
+def test_the_committed_rules_are_what_the_command_prints_with_the_default_configuration(
+    run: Run,
+) -> None:
+    done = run("rules")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == RULES.read_text()
+
+
+def test_prometheus_takes_the_rules() -> None:
+    assert "SUCCESS" in promtool("check", "rules", "--lint=all", "--lint-fatal", RULES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_alert_fires_and_resolves_as_told_and_not_otherwise(name: str) -> None:
+    assert "SUCCESS" in promtool("test", "rules", HERE / f"{name}.yml")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_tests_of_an_alert_say_when_it_fires_when_not_where_the_boundary_is_and_when_it_resolves(
+    name: str,
+) -> None:
+    told = [test["name"] for test in yaml.safe_load(words_of(name))["tests"]]
+    for word in ("^fires", "does not fire", "boundary", "resolves", "several"):
+        assert any(re.search(word, one) for one in told), f"{name}: no test says {word}"
+    assert name == "HardlinkExporterDown" or any("restart" in one for one in told)
+
+
+def test_every_file_of_rule_tests_is_about_an_alert_that_there_is() -> None:
+    assert sorted(path.stem for path in HERE.glob("*.yml")) == NAMES
+
+
+def test_every_alert_says_all_that_a_person_needs() -> None:
+    for alert in ALERTS:
+        assert alert.severity in ("info", "warning", "critical")
+        assert "{{" not in alert.summary
+        assert alert.summary.endswith(".")
+        assert alert.action.endswith(".")
+        assert "$labels.instance" in alert.description
+        assert alert.runbook == f"{Alerts().runbook_url}/{alert.name}.md"
+
+
+def test_no_two_alerts_of_one_name_have_one_severity() -> None:
+    told = [(alert.name, alert.severity) for alert in ALERTS]
+    assert len(set(told)) == len(told)
+
+
+@pytest.mark.parametrize("key", list(Alerts.model_fields))
+def test_every_parameter_changes_the_rules(key: str, tmp_path: Path) -> None:
+    changed = to_yaml(all_groups(config_with(**{key: OTHERWISE.get(key, "47m")})))
+    assert changed != RULES.read_text()
+    (tmp_path / "rules.yml").write_text(changed)
+    assert "SUCCESS" in promtool("check", "rules", tmp_path / "rules.yml")
+
+
+def test_the_thresholds_of_layers_left_are_those_of_the_table_and_the_page() -> None:
+    config = parse_config(b"thresholds: {warning: 31, critical: 7}", "config.yml")
+    told = to_yaml(all_groups(config))
+    for below in ("held < 31", "held < 7", "{%[1]s} < 31"):
+        assert below in told
+    assert "held < 20" not in told
+
+
+def test_figures_are_stale_no_sooner_than_three_looks_are_missed() -> None:
+    told = to_yaml(all_groups(parse_config(b"scan: {interval: 3600}", "config.yml")))
+    assert "time() - hardlink_scan_timestamp_seconds > 10800" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("hold: 5", "it should be a valid string, not 5"),
+        ("hold: ''", "it should be a duration such as 30s, 5m, 1h30m or 1d, not ''"),
+        ("hold: 5 m", "it should be a duration such as 30s, 5m, 1h30m or 1d, not '5 m'"),
+        ("hold: 1m1h", "it should be a duration such as 30s, 5m, 1h30m or 1d, not '1m1h'"),
+        ("hold: 0s", "it should be longer than nothing, not '0s'"),
+        (
+            "interval: 5m",
+            "it should be shorter than 5m, after which Prometheus forgets a series, not '5m'",
+        ),
+        ("filling_up_below: -1", "it should be greater than or equal to 0, not -1"),
+    ],
+)
+def test_what_is_no_parameter_is_told_with_its_place(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_config(f"alerts:\n  {text}".encode(), "config.yml")
+    assert str(error.value) == f"config.yml:2:3: alerts.{text.partition(':')[0]}: {said}"
+
+
+@pytest.mark.parametrize("text", ['job: a"} or b', "job: '{{x}}'", "runbook_url: 'ftp://x'"])
+def test_no_parameter_can_break_out_of_a_rule(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_config(f"alerts: {{{text}}}".encode(), "config.yml")
