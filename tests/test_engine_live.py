@@ -60,7 +60,9 @@ class User:
         steps = ["COPY file /file", "ENV A=1", 'RUN ["/bin/busybox", "rm", "/bin/applet07"]']
         steps += [f"COPY file /file{self.made}", "LABEL b=2"]
         lines = [f"FROM {self.dice.choice(self.images)}", *self.dice.sample(steps, 2)]
-        said = self.engine.build(lines, {"file": f"{self.made}\n"}, tag)
+        # Of another size each time: the engine takes a file of the same size and time for the
+        # same, and a COPY that changes nothing makes a layer that the next empty step finds.
+        said = self.engine.build(lines, {"file": "x" * self.made}, tag)
         if "Successfully tagged" in said:  # removing a file that is gone fails, and that is fine
             self.images.append(tag)
 

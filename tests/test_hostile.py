@@ -24,7 +24,7 @@ from looking import Run, as_json, image, look, look_one
 from needs import need_root
 
 from exporter.demo.planted import PlantedRoot
-from exporter.model import Reason, RootReport
+from exporter.model import Reason, Resource, RootReport
 from exporter.text import one_line
 from exporter.thinking.chains import chain_ids
 
@@ -296,7 +296,8 @@ def test_a_broken_repositories_json_leaves_images_without_tags(
     report = look_one(healthy.path)
     assert reasons(report) == [("image/overlay/repositories.json", Reason.IMAGE)]
     assert [i.name for i in report.images] == [None]
-    assert report.layers_left == look_one(healthy.path).layers_left
+    assert report.layers_left[Resource.LINKS] == 64_998
+    assert report.scan.complete
 
 
 # Names and trees.
