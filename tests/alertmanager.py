@@ -122,7 +122,7 @@ def alertmanager(folder: Path, chat: Chat) -> Iterator[Alertmanager]:
     need_program(ALERTMANAGER)
     for name in ("alertmanager.yml", "hardlink.tmpl"):
         (folder / name).write_bytes((EXAMPLE / name).read_bytes())
-    (folder / "slack-url").write_text(chat.url)
+    (folder / "slack-url").write_text(f"{chat.url}\n")
     port = free_port()
     with (folder / "alertmanager.log").open("ab") as log:
         process = subprocess.Popen(

@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from looking import Run
 
+from exporter.alerting import Alerts
 from exporter.demo.planted import PlantedRoot
 
 
@@ -171,7 +173,8 @@ def test_config_check_says_what_is_in_force_and_exits(
         "scan:\n  interval: 30.0\n"
         "metrics:\n  images: 3\n"
         "thresholds:\n  warning: 20\n  critical: 5\n"
-        "# listen addresses: :10650\n"
+        + yaml.safe_dump({"alerts": Alerts().model_dump()}, sort_keys=False)
+        + "# listen addresses: :10650\n"
     )
 
 

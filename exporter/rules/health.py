@@ -114,12 +114,13 @@ class _Maker:
 
     def scan_incomplete(self) -> Alert:
         coverage = ask("hardlink_scan_coverage_ratio{ROOT} < 1")
-        problems = ask("hardlink_problems{ROOT} > 0", 'reason!="root"')
+        problems = ask("hardlink_problems{ROOT} > 0")
         return self.alert(
             "HardlinkScanIncomplete",
             "warning",
             "hardlink_scan_coverage_ratio < 1\nor on (job, instance, root, driver)\n"
-            'sum without (reason) (hardlink_problems{reason!="root"}) > 0',
+            "(\n  sum without (reason) (hardlink_problems) > 0\n"
+            "  and on (job, instance, root) hardlink_root_up == 1\n)",
             self.config.alerts.incomplete_for,
             "Something of a Docker storage root cannot be counted.",
             f"{SUBJECT}Not all of {PLACE} can be told: layers counted"

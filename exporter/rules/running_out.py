@@ -13,6 +13,9 @@ from exporter.rules.wording import PLACE, RUNS_OUT, SUBJECT, ask, at_most, image
 HELD: Final = "instance_root:hardlink_layers_left:held"
 """The recorded figure that the alerts are about."""
 
+_RARER: Final = 4
+_RAREST_SECONDS: Final = 240.0  # below Prometheus' 5 minutes, after which it forgets a series
+
 _ROOT: Final = "on (job, instance, root, driver)"
 
 _LEFT: Final = f"hardlink_layers_left{{{RUNS_OUT}}}"
@@ -24,8 +27,13 @@ _REMOVE: Final = (
 
 
 def running_out_groups(config: Config) -> tuple[Group, ...]:
-    """Give the group whose first rule records what is left, and whose alerts are about it."""
-    maker = _Maker(config)
+    """Give the group whose first rule records what is left, and the groups of alerts about it.
+
+    The trend has a group of its own, evaluated less often: it reads a day of each series, and
+    waits for an hour in any case.
+    """
+    maker, interval = _Maker(config), config.alerts.interval
+    rarely = duration(min(_RARER * seconds(interval), _RAREST_SECONDS))
     return (
         Group(
             "hardlink-running-out",
@@ -34,12 +42,12 @@ def running_out_groups(config: Config) -> tuple[Group, ...]:
                 maker.low("warning", config.thresholds.warning, config.alerts.warning_for),
                 maker.low("critical", config.thresholds.critical, config.alerts.critical_for),
                 maker.exhausted(),
-                maker.filling_up(),
                 maker.layer_failed(),
                 maker.depth_near_limit(),
             ),
-            config.alerts.interval,
+            interval,
         ),
+        Group("hardlink-filling-up", (maker.filling_up(),), rarely),
     )
 
 
