@@ -73,6 +73,10 @@ def test_every_reason_and_every_filesystem_is_in_the_readme() -> None:
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:
-    for page in (TOP / "README.md", *(TOP / ".github").glob("*.md")):
+    for page in (
+        TOP / "README.md",
+        *(TOP / ".github").glob("*.md"),
+        *(TOP / "grafana").glob("*.md"),
+    ):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             assert target.startswith("http") or (page.parent / target).exists(), target

@@ -13,6 +13,11 @@ _LOOKS_MISSED = 3
 """Figures are stale after so many looks that did not come, however rare looks are."""
 
 
+def stale_after(config: Config) -> float:
+    """Give the age in seconds from which figures are old."""
+    return max(seconds(config.alerts.stale_after), _LOOKS_MISSED * config.scan.interval)
+
+
 def health_groups(config: Config) -> tuple[Group, ...]:
     """Give the group of alerts about the exporter and its roots."""
     maker = _Maker(config)
@@ -91,11 +96,10 @@ class _Maker:
 
     def scan_stale(self) -> Alert:
         alerts = self.config.alerts
-        after = max(seconds(alerts.stale_after), _LOOKS_MISSED * self.config.scan.interval)
         return self.alert(
             "HardlinkScanStale",
             "warning",
-            f"time() - hardlink_scan_timestamp_seconds > {after:.15g}\nor\n"
+            f"time() - hardlink_scan_timestamp_seconds > {stale_after(self.config):.15g}\nor\n"
             "(hardlink_watch_active unless on (job, instance, root) hardlink_root_up)",
             alerts.stale_for,
             "The figures of a Docker storage root are old.",

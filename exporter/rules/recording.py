@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from exporter.config import Config
-from exporter.durations import seconds
+from exporter.rules.health import stale_after
 from exporter.rules.nouns import Group, Record
 
 HOST: Final = "instance, pod, node"
@@ -69,9 +69,7 @@ def _below(config: Config) -> tuple[Record, ...]:
 def _health(config: Config) -> tuple[Record, ...]:
     """Whom not to believe: down, stale, incomplete, blind."""
     up = f'up{{job="{config.alerts.job}"}}'
-    stale = (
-        f"time() - hardlink_scan_timestamp_seconds > bool {seconds(config.alerts.stale_after):g}"
-    )
+    stale = f"time() - hardlink_scan_timestamp_seconds > bool {stale_after(config):.15g}"
     return (
         Record("job:hardlink_exporters:count", f"count without ({HOST}) ({up})"),
         Record("job:hardlink_exporters_down:sum", f"sum without ({HOST}) ({up} == bool 0)"),
