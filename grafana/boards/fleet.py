@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from boards.fleet_figures import ABOUT_TO_STOP, JOB, STACKED, WHEN, in_trouble, recorded
+from boards.looks import CALM
 from boards.model import Dashboard, Row, Target, Variable
-from boards.panels import (
-    CALM,
-    stat,
-    timeseries,
-)
+from boards.panels import stat, timeseries
 from boards.queries import alert_marks
 
 UID: Final = "hardlink-fleet"

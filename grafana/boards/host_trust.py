@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from boards.looks import GOOD_IS_0, GOOD_IS_1
 from boards.model import Target
-from boards.panels import (
-    GOOD_IS_0,
-    GOOD_IS_1,
-    stat,
-    timeseries,
-)
+from boards.panels import stat, timeseries
 from boards.queries import (
     PLACE,
     of_host,
@@ -75,7 +71,7 @@ TRUST: Final = (
         "Share of the image layers that the figures rest on.",
         Target(of_root("scan_coverage_ratio"), PLACE),
         unit="percentunit",
-        limits={"max": 1},
+        field={"max": 1},
     ),
     timeseries(
         "Problems by reason",
