@@ -82,7 +82,7 @@ FLEET_DASHBOARD: Final = Dashboard(
     annotations=alert_marks(JOB),
     rows=(
         Row("Is anything about to stop?", ABOUT_TO_STOP),
-        Row("When, and how much is left to do", WHEN),
+        Row("Since when, and the way out", WHEN),
         Row("Can these figures be trusted?", TRUST),
     ),
     since="now-6h",

@@ -120,7 +120,7 @@ ABOUT_TO_STOP: Final = (
             ),
         ),
         width=14,
-        height=13,
+        height=16,
     ),
     table(
         "Alerts firing",
@@ -137,7 +137,7 @@ ABOUT_TO_STOP: Final = (
         overrides=(RUNBOOK, column("Host", _LINK)),
         empty="none",
         width=10,
-        height=13,
+        height=16,
     ),
 )
 

@@ -68,7 +68,7 @@ ABOUT_TO_STOP: Final = (
         Target(of_root("scan_coverage_ratio"), PLACE, instant=True),
         unit="percentunit",
         steps=((None, "orange"), (1, "green")),
-        words={1: ("all: figures are exact", "green")},
+        words={1: ("all", "green")},
         width=5,
         height=6,
     ),

@@ -106,11 +106,13 @@ TRUST: Final = (
         "Processor seconds a second of the process that answers; the workers that walk the roots are processes of their own.",
         Target(f"rate({of_host('process_cpu_seconds_total')}[$__rate_interval])", "CPU"),
         unit="percentunit",
+        width=12,
     ),
     timeseries(
         "Memory of the daemon",
         "Resident memory of the process that answers, without its workers.",
         Target(of_host("process_resident_memory_bytes"), "resident"),
         unit="bytes",
+        width=12,
     ),
 )

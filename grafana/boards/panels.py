@@ -172,7 +172,7 @@ def bars(
     )
 
 
-def text(title: str, markdown: str, *, width: int = 24, height: int = 6) -> Panel:
+def text(title: str, markdown: str, *, width: int = 24, height: int = 5) -> Panel:
     """Give words."""
     return Panel(
         type="text",
