@@ -104,6 +104,21 @@ def answer(prometheus: Prometheus, query: Query, chosen: Chosen, now: float) -> 
     return prometheus.range(expr, now - chosen.seconds, now, chosen.step)
 
 
+def unanswered(prometheus: Prometheus, choices: Mapping[str, Chosen], now: float) -> list[Query]:
+    """Ask every query, with what is chosen for its board; give those without an answer.
+
+    Raises AssertionError where an answer has a value that cannot be.
+    """
+    silent = []
+    for board in DASHBOARDS.values():
+        for query in queries(board):
+            series = answer(prometheus, query, choices[board["title"]], now)
+            assert insane(query, series) == [], query
+            if not series:
+                silent.append(query)
+    return silent
+
+
 def resolve(prometheus: Prometheus, board: Dashboard, chosen: Chosen) -> dict[str, list[str]]:
     """Give what each variable offers, found as Grafana finds it: by the API of series."""
     offered: dict[str, list[str]] = {}

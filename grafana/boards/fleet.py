@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from boards.fleet_figures import ABOUT_TO_STOP, JOB, STACKED, WHEN, in_trouble, recorded
+from boards.looks import CALM
 from boards.model import Dashboard, Row, Target, Variable
-from boards.panels import (
-    CALM,
-    stat,
-    timeseries,
-)
+from boards.panels import stat, timeseries
 from boards.queries import alert_marks
 
 UID: Final = "hardlink-fleet"
@@ -85,7 +82,7 @@ FLEET_DASHBOARD: Final = Dashboard(
     annotations=alert_marks(JOB),
     rows=(
         Row("Is anything about to stop?", ABOUT_TO_STOP),
-        Row("When, and how much is left to do", WHEN),
+        Row("Since when, and the way out", WHEN),
         Row("Can these figures be trusted?", TRUST),
     ),
     since="now-6h",

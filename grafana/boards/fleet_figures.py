@@ -5,17 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from boards.host import UID as HOST_UID
+from boards.looks import GOOD_IS_0, LEFT_STEPS, LEFT_WORDS, LEVELS, Steps, colours, column, scarcity
 from boards.model import Panel, Target
-from boards.panels import (
-    GOOD_IS_0,
-    Steps,
-    colours,
-    column,
-    stat,
-    table,
-    timeseries,
-)
-from boards.queries import LEFT_STEPS, LEFT_WORDS, LEVELS
+from boards.panels import stat, table, timeseries
+from boards.queries import RUNBOOK
 
 JOB: Final = 'job=~"$job"'
 _FIRING: Final = (
@@ -73,7 +66,7 @@ ABOUT_TO_STOP: Final = (
     ),
     stat(
         "Least left anywhere",
-        "The least layers left by links or inodes of any root.",
+        "The least layers left by links or inodes of any root; roots that are not counted whole may have fewer.",
         Target(f"min({recorded('job:hardlink_layers_left:min')})", instant=True),
         steps=LEFT_STEPS,
         words=LEFT_WORDS,
@@ -115,16 +108,7 @@ ABOUT_TO_STOP: Final = (
         sort="Layers left",
         overrides=(
             column("Host", _LINK),
-            column(
-                "Layers left",
-                {
-                    "custom.cellOptions": {"type": "gauge", "mode": "basic"},
-                    "thresholds": colours(LEFT_STEPS),
-                    "color": {"mode": "thresholds"},
-                    "min": 0,
-                    "max": 100,
-                },
-            ),
+            scarcity("Layers left"),
             column(
                 "Layers counted",
                 {
@@ -136,7 +120,7 @@ ABOUT_TO_STOP: Final = (
             ),
         ),
         width=14,
-        height=13,
+        height=16,
     ),
     table(
         "Alerts firing",
@@ -150,10 +134,10 @@ ABOUT_TO_STOP: Final = (
             "job": "Job",
         },
         sort="Severity",
-        overrides=(column("Host", _LINK),),
+        overrides=(RUNBOOK, column("Host", _LINK)),
         empty="none",
         width=10,
-        height=13,
+        height=16,
     ),
 )
 
@@ -182,7 +166,7 @@ WHEN: Final = (
     ),
     timeseries(
         "Least left anywhere, over time",
-        "The least layers left of any root of each job. The scale is logarithmic above 1.",
+        "The least layers left of any root of each job; roots that are not counted whole may have fewer. The scale is logarithmic above 1.",
         Target(recorded("job:hardlink_layers_left:min"), "{{job}}"),
         steps=LEFT_STEPS,
         custom={"scaleDistribution": {"type": "symlog", "log": 10, "linearThreshold": 1}},

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from boards.looks import LEFT_STEPS, LEFT_WORDS, lines, scarcity
 from boards.model import Target
-from boards.panels import (
-    bars,
-    colours,
-    column,
-    lines,
-    stat,
-    table,
-    text,
-    timeseries,
-)
+from boards.panels import bars, stat, table, text, timeseries
 from boards.queries import (
     DRIVEN,
     HOST,
-    LEFT_STEPS,
-    LEFT_WORDS,
     PLACE,
+    RUNBOOK,
     of_root,
     with_doubt,
 )
+from exporter.alerting import RUNBOOKS
 from exporter.model import LINKS_OVER
 
 _DAY: Final = 86400
@@ -51,14 +43,14 @@ ABOUT_TO_STOP: Final = (
         ),
         steps=LEFT_STEPS,
         words=LEFT_WORDS,
-        empty="no figure: only depth can run out here, or the links limit is unknown",
+        empty="no figure: the exporter or the root is down, only depth can run out, or the links limit is unknown",
         width=7,
         height=6,
     ),
     stat(
         "Runs out in",
         "When none is left of what ends first, at the average pace of the time range shown at the top; empty while nothing falls."
-        " A straight line through past builds: it knows nothing of what you will build or remove.",
+        " A straight line through past builds: it knows nothing of what you will build or remove. Sooner, where not all layers are counted.",
         Target(
             f"bottomk by ({DRIVEN}) (1, {_BREAKS} / (deriv({_BREAKS}[$__range]) * -1 > 0))",
             f"{PLACE}: {{{{resource}}}}",
@@ -76,7 +68,7 @@ ABOUT_TO_STOP: Final = (
         Target(of_root("scan_coverage_ratio"), PLACE, instant=True),
         unit="percentunit",
         steps=((None, "orange"), (1, "green")),
-        words={1: ("all: figures are exact", "green")},
+        words={1: ("all", "green")},
         width=5,
         height=6,
     ),
@@ -90,6 +82,7 @@ ABOUT_TO_STOP: Final = (
         ),
         columns={"severity": "Severity", "alertname": "Alert", "root": "Root", "driver": "Driver"},
         sort="Severity",
+        overrides=(RUNBOOK,),
         empty="none",
         width=7,
         height=6,
@@ -111,35 +104,17 @@ WHY: Final = (
         "Images with least left",
         "How many more layers can be stacked on each image; the 10 tagged images with least left by links"
         " (metrics.images of the configuration). Bars are full at 100. Images that share a file share its links:"
-        " a layer on one takes from all. `hardlink-exporter scan` names the file.",
-        *(
-            Target(
-                f"min without (resource) ({of_root('image_layers_left', resource=resource)})",
-                instant=True,
-                table=True,
-            )
-            for resource in ("links", "inodes")
-        ),
+        " a layer on one takes from all. `hardlink-exporter scan` names the file. At most, while not all layers are counted.",
+        Target(of_root("image_layers_left"), instant=True),
         columns={
             "image": "Image",
             "root": "Root",
-            "Value #A": "Left by links",
-            "Value #B": "Left by inodes",
+            "links": "Left by links",
+            "inodes": "Left by inodes",
         },
+        spread="resource",
         sort="Left by links",
-        overrides=tuple(
-            column(
-                heading,
-                {
-                    "custom.cellOptions": {"type": "gauge", "mode": "basic"},
-                    "thresholds": colours(LEFT_STEPS),
-                    "color": {"mode": "thresholds"},
-                    "min": 0,
-                    "max": 100,
-                },
-            )
-            for heading in ("Left by links", "Left by inodes")
-        ),
+        overrides=(scarcity("Left by links"), scarcity("Left by inodes")),
         empty="no image can run out of links or inodes here, or metrics.images is 0",
         height=10,
     ),
@@ -190,6 +165,7 @@ WHY: Final = (
             PLACE,
         ),
         custom={"drawStyle": "bars", "fillOpacity": 80},
+        field={"decimals": 0},
         width=12,
     ),
     timeseries(
@@ -202,14 +178,14 @@ WHY: Final = (
 
 WHAT_TO_DO: Final = text(
     "",
-    """\
+    f"""\
 1. **Look**: `hardlink-exporter scan` on the host lists the images with least left, and for each the file that
    decides and how many links and names it has.
-2. **Win layers back**: remove images and containers that stand on the same base, `docker image prune` first. Every
-   layer that goes gives its links back at once; watch *Layers left* rise.
-3. **Spend fewer**: fewer steps in each Dockerfile, and no builds on the tightest images until then.
-4. **End it**: move the host to `overlay2`, which links nothing. Images must be pulled or built again there.
+2. **Win layers back**: remove containers and images that nobody needs, first those named above and what is built on
+   them. Every layer that goes gives its links back at once; watch *Layers left* rise.
+3. **Spend fewer**: build with BuildKit, which links nothing; fewer steps in each Dockerfile.
+4. **End it**: move the host to `overlay2`. Images must be pulled or loaded again there.
 
-Each alert's runbook tells more, and what to be careful of.
+Each alert has a [runbook]({RUNBOOKS}) that tells more, and what to be careful of.
 """,
 )

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from boards.looks import GOOD_IS_0, GOOD_IS_1
 from boards.model import Target
-from boards.panels import (
-    GOOD_IS_0,
-    GOOD_IS_1,
-    stat,
-    timeseries,
-)
+from boards.panels import stat, timeseries
 from boards.queries import (
     PLACE,
     of_host,
@@ -75,7 +71,7 @@ TRUST: Final = (
         "Share of the image layers that the figures rest on.",
         Target(of_root("scan_coverage_ratio"), PLACE),
         unit="percentunit",
-        limits={"max": 1},
+        field={"max": 1},
     ),
     timeseries(
         "Problems by reason",
@@ -110,11 +106,13 @@ TRUST: Final = (
         "Processor seconds a second of the process that answers; the workers that walk the roots are processes of their own.",
         Target(f"rate({of_host('process_cpu_seconds_total')}[$__rate_interval])", "CPU"),
         unit="percentunit",
+        width=12,
     ),
     timeseries(
         "Memory of the daemon",
         "Resident memory of the process that answers, without its workers.",
         Target(of_host("process_resident_memory_bytes"), "resident"),
         unit="bytes",
+        width=12,
     ),
 )

@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from boards.looks import CALM, Steps, Words, colours
 from boards.model import Json, Panel, Target
-
-Steps = tuple[tuple[float | None, str], ...]
-"""Colours and the values from which they hold; the first has None: from the least on."""
-
-CALM: Final[Steps] = ((None, "text"),)
-GOOD_IS_1: Final[Steps] = ((None, "red"), (1, "green"))
-GOOD_IS_0: Final[Steps] = ((None, "green"), (1, "red"))
-
-Words = Mapping[float, tuple[str, str]]
-"""What is shown for a value: its words and their colour."""
 
 
 def stat(
@@ -60,11 +51,14 @@ def timeseries(
     custom: Json | None = None,
     overrides: tuple[Json, ...] = (),
     empty: str = "no data",
-    limits: Json | None = None,
+    field: Json | None = None,
     width: int = 8,
     height: int = 8,
 ) -> Panel:
-    """Give lines over time, with the steps of their colours drawn as lines across."""
+    """Give lines over time, with the steps of their colours drawn as lines across.
+
+    `custom` is of how lines are drawn, `field` of what values may be.
+    """
     drawn = "off" if steps is CALM else "line+area"
     look = {
         "drawStyle": "line",
@@ -88,7 +82,7 @@ def timeseries(
             "color": {"mode": "palette-classic"},
             "custom": look,
             "min": 0,
-            **(limits or {}),
+            **(field or {}),
         },
         options={
             "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
@@ -104,6 +98,7 @@ def table(
     *targets: Target,
     columns: Mapping[str, str],
     sort: str,
+    spread: str | None = None,
     overrides: tuple[Json, ...] = (),
     unit: str = "none",
     empty: str = "no data",
@@ -112,10 +107,13 @@ def table(
 ) -> Panel:
     """Give one row for each series of now.
 
-    `columns` are the names of Grafana's fields (`Value #A` is the first query's value) and
-    their headings, in order; other fields are not shown. `sort` is a heading, least first.
+    `columns` are the names of Grafana's fields and their headings, in order; other fields are not
+    shown. A value is `Value`, or `Value #A` for the first of several queries; where a label is
+    `spread`, series that differ in it alone share a row, and each value is a field of the label's
+    name. `sort` is a heading, least first.
     """
     shown = list(columns)
+    spreading = {"id": "labelsToFields", "options": {"mode": "columns", "valueLabel": spread}}
     return Panel(
         type="table",
         title=title,
@@ -131,11 +129,9 @@ def table(
         },
         overrides=overrides,
         transformations=(
-            *(({"id": "merge", "options": {}},) if len(targets) > 1 else ()),
-            {
-                "id": "filterFieldsByName",
-                "options": {"include": {"names": shown}},
-            },
+            *((spreading,) if spread else ()),
+            *(({"id": "merge", "options": {}},) if spread or len(targets) > 1 else ()),
+            {"id": "filterFieldsByName", "options": {"include": {"names": shown}}},
             {
                 "id": "organize",
                 "options": {
@@ -176,7 +172,7 @@ def bars(
     )
 
 
-def text(title: str, markdown: str, *, width: int = 24, height: int = 6) -> Panel:
+def text(title: str, markdown: str, *, width: int = 24, height: int = 5) -> Panel:
     """Give words."""
     return Panel(
         type="text",
@@ -187,26 +183,6 @@ def text(title: str, markdown: str, *, width: int = 24, height: int = 6) -> Pane
         height=height,
         options={"mode": "markdown", "content": markdown},
     )
-
-
-def column(heading: str, properties: Mapping[str, Any]) -> Json:
-    """Give a column of a table, or the line of this legend, a look of its own."""
-    return _override({"id": "byName", "options": heading}, properties)
-
-
-def lines(pattern: str, properties: Mapping[str, Any]) -> Json:
-    """Give the lines whose legend matches a look of their own."""
-    return _override({"id": "byRegexp", "options": f"/{pattern}/"}, properties)
-
-
-def _override(matcher: Json, properties: Mapping[str, Any]) -> Json:
-    found = [{"id": id, "value": value} for id, value in properties.items()]
-    return {"matcher": matcher, "properties": found}
-
-
-def colours(steps: Steps) -> Json:
-    """Give Grafana's form of steps."""
-    return {"mode": "absolute", "steps": [{"value": v, "color": colour} for v, colour in steps]}
 
 
 _LAST: Final = {"calcs": ["lastNotNull"], "fields": "", "values": False}

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
+from boards.looks import column
 from boards.model import Annotation, Target
-from boards.panels import Steps, Words
-from exporter.config import Config
+from exporter.alerting import RUNBOOKS
 
 DRIVEN: Final = "job, instance, root, driver"
 """The labels of a figure of one root and driver."""
 
-LEVELS: Final = Config().thresholds
-"""Layers left below which the alerts warn, by default."""
-
-LEFT_STEPS: Final[Steps] = (
-    (None, "red"),
-    (LEVELS.critical, "orange"),
-    (LEVELS.warning, "green"),
-)
-"""The colours of layers left: the defaults of the configuration's thresholds."""
-
-LEFT_WORDS: Final[Words] = {0: ("0: the next layer fails", "red")}
-
 PLACE: Final = "{{root}} ({{driver}})"
 """The legend of what is told of one root and driver."""
+
+RUNBOOK: Final = column(
+    "Alert",
+    {"links": [{"title": "Open the runbook", "url": f"{RUNBOOKS}/${{__value.text}}.md"}]},
+)
+"""Lets the column of alerts lead to their runbooks."""
 
 HOST: Final = 'job=~"$job",instance=~"$instance"'
 ROOT: Final = f'{HOST},root=~"$root"'

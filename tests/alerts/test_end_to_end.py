@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 from alertmanager import Message
 from conftest import need_engine
+from dashboards import ALL, DASHBOARDS, Chosen, resolve, unanswered
 from stack import HOST, Stack, stack
 
 from exporter.alerting import RUNBOOKS
@@ -133,6 +134,25 @@ def test_the_expression_of_every_rule_gave_data_or_rightly_none(story: Story) ->
         assert bool(found) is (rule["name"] not in SILENT), f"{rule['name']}: {found}"
         assert rule["health"] == "ok", rule
     assert {rule["name"] for rule in server.rules()} >= SILENT.keys()
+
+
+def test_every_query_of_the_dashboards_gave_data_or_rightly_none(story: Story) -> None:
+    server, root = story.stack.prometheus, story.stack.root
+    host = {"job": ("hardlink-exporter",), "instance": (HOST,), "root": (root,)}
+    long = round(story.ended - story.begun)
+    choices = {
+        board["title"]: Chosen(values, seconds=long, step=1, rate=8)
+        for board, values in (
+            (DASHBOARDS["hardlink-host"], host),
+            (DASHBOARDS["hardlink-fleet"], {"job": (ALL,)}),
+        )
+    }
+    silent = unanswered(server, choices, story.ended)
+    figures = {query.title for query in silent if " unless on " not in query.expr}
+    assert figures == {"Problems by reason"}, "there were none, and all layers were counted"
+    for board in DASHBOARDS.values():
+        offered = resolve(server, board, choices[board["title"]])
+        assert offered == {name: list(host[name]) for name in offered}
 
 
 def test_no_annotation_failed_to_be_written(story: Story) -> None:

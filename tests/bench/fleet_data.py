@@ -50,12 +50,12 @@ class FullHost:
 def full_host(driver: str) -> FullHost:
     """Ask a real exporter about a root with a dozen tagged images, which names as many as it may."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        root = PlantedRoot(Path(folder) / "docker", driver)
+        root = PlantedRoot(Path(folder) / "var/lib/docker", driver)
         diffs = root.layer((), lambda tree: (tree / "base").write_text("base\n"))
         for n in range(12):
             diffs = root.layer(diffs, lambda tree, n=n: (tree / f"{n}").write_text("step\n"))  # type: ignore[misc]
             root.image(diffs, f"registry.example/team/application-{n}:1.0")
-        with served(Path(folder), str(root.path)) as daemon:
+        with served(Path(folder), f"--path.rootfs={folder}", "/var/lib/docker") as daemon:
             daemon.await_that(lambda: daemon.metric("hardlink_scan_coverage_ratio") == 1)
             return _asked(daemon)
 

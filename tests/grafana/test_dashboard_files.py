@@ -41,6 +41,8 @@ def test_panels_have_ids_of_their_own_and_lie_side_by_side(board: dict[str, Any]
             assert x < 24, panel["title"]
             for y in range(at["y"], at["y"] + at["h"]):
                 assert taken.setdefault((x, y), panel["title"]) == panel["title"]
+    lines = {y for _, y in taken}
+    assert len(taken) == 24 * len(lines), "every line is full"
     places = [(p["gridPos"]["y"], p["gridPos"]["x"]) for p in board["panels"]]
     assert all(one < next_ for one, next_ in pairwise(places))
 
