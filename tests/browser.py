@@ -101,6 +101,7 @@ class Browser:
         page = Page(self, attached["sessionId"])
         for domain in ("Page", "Runtime", "Network", "Log"):
             page.call(f"{domain}.enable")
+        page.call("Page.setLifecycleEventsEnabled", enabled=True)
         page.call("Page.addScriptToEvaluateOnNewDocument", source=_WATCHED)
         page.resize(width, height)
         page.theme(dark=dark)
@@ -125,10 +126,14 @@ class Page:
 
     def open(self, url: str) -> None:
         """Go there, and wait until it is loaded."""
-        loads = len(self.happened("Page.loadEventFired"))
         told = self.call("Page.navigate", url=url)
         assert "errorText" not in told, told
-        self.await_that(lambda: len(self.happened("Page.loadEventFired")) > loads)
+        loaded = ("load", told["loaderId"])
+        self.await_that(
+            lambda: (
+                loaded in [(e["name"], e["loaderId"]) for e in self.happened("Page.lifecycleEvent")]
+            )
+        )
 
     def resize(self, width: int, height: int, scale: float = 1) -> None:
         self.call(
@@ -177,8 +182,16 @@ class Page:
         return [e["params"] for e in events if e["method"] == method]
 
     def asked(self) -> list[str]:
-        """Give the address of every request."""
-        return [e["request"]["url"] for e in self.happened("Network.requestWillBeSent")]
+        """Give the address of every request that the page's policy let out."""
+        failed = self.happened("Network.loadingFailed")
+        stopped = {e["requestId"] for e in failed if e.get("blockedReason") == "csp"}
+        sent = self.happened("Network.requestWillBeSent")
+        return [e["request"]["url"] for e in sent if e["requestId"] not in stopped]
+
+    def visits(self) -> int:
+        """Tell how often a document was loaded."""
+        asked = self.happened("Network.requestWillBeSent")
+        return sum(e["type"] == "Document" for e in asked)
 
     def complaints(self) -> list[str]:
         """Give what the browser found wrong: exceptions, refused content, errors in its console."""

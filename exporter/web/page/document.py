@@ -17,8 +17,8 @@ from exporter.web.page.verdict import SO_FAR, Level, Verdict, first_look, verdic
 from exporter.web.status import Status
 
 _HERE: Final = files(__package__)
+SCRIPT: Final = (_HERE / "page.js").read_text("utf-8")
 _STYLE: Final = (_HERE / "page.css").read_text("utf-8")
-_SCRIPT: Final = (_HERE / "page.js").read_text("utf-8")
 
 
 def _hash(source: str) -> str:
@@ -26,16 +26,16 @@ def _hash(source: str) -> str:
 
 
 POLICY: Final = (
-    f"default-src 'none'; style-src 'sha256-{_hash(_STYLE)}'; script-src 'sha256-{_hash(_SCRIPT)}';"
+    f"default-src 'none'; style-src 'sha256-{_hash(_STYLE)}'; script-src 'sha256-{_hash(SCRIPT)}';"
     " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
     " require-trusted-types-for 'script'; trusted-types 'none'"
 )
 """The page's Content-Security-Policy: its own style and script, and asking its own server again."""
 
-_BUILD: Final = _hash(_STYLE + _SCRIPT)[:12]
+_BUILD: Final = _hash(_STYLE + SCRIPT)[:12]
 """Tells an open page that the server has another one, so that it loads anew."""
 
-_REFRESH: Final = 10
+_REFRESH: Final = 5
 """Seconds after which the page loads anew where no script runs."""
 
 
@@ -77,7 +77,7 @@ def status_page(status: Status, metrics_path: str, now: float) -> str:
         ' spellcheck="false" placeholder="image or file"></label>'
         '<p><span id="state" role="status"></span> <span id="age">'
         "</span></p></header>"
-        f'<main data-now="{now:.3f}">{main}</main><script>{_SCRIPT}</script></body></html>\n'
+        f'<main data-now="{now:.3f}">{main}</main><script>{SCRIPT}</script></body></html>\n'
     )
 
 

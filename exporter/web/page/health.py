@@ -23,7 +23,7 @@ def health(
     old = ' <b class="old">old</b>' if is_old(report, config, now) else ""
     yield "Figures current as of", f"{moment(scan.looked, now)}{old}"
     if scan.complete:
-        yield "Coverage", "100 %<br><small>every image layer is counted</small>"
+        yield "Coverage", "100 %<br><small>all image layers</small>"
     else:
         yield (
             "Coverage",

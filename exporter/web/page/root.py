@@ -29,7 +29,7 @@ def root_section(
     """Write one root. `place` is its number on the page; `rows` how many images may be shown."""
     parts = [_head(report.root, report.driver, judged, place)]
     if report.up:
-        parts += ['<div class="halves"><div>', *_figures(report, judged, config.thresholds)]
+        parts += ['<div class="parts"><div>', *_figures(report, judged, config.thresholds)]
         parts += ["</div><div>", facts("What is there", _known(report))]
         parts += [
             "</div><div>",
@@ -103,7 +103,7 @@ def _links(report: RootReport, level: Level) -> str:
 def _inodes(report: RootReport, _level: Level) -> str:
     if Resource.INODES not in report.layers_left:
         return "<small>cannot run out by layers</small>"
-    return "<small>each layer makes its directories anew</small>"
+    return "<small>each layer takes new ones</small>"
 
 
 def _depth(report: RootReport, level: Level) -> str:
