@@ -232,7 +232,7 @@ def test_roots_of_the_command_line_are_those_in_force() -> None:
     assert "/srv/a" not in told
 
 
-def test_a_configuration_that_was_refused_is_told_above_all() -> None:
+def test_a_configuration_that_was_refused_is_told() -> None:
     told = text_of(FINE, loaded=Loaded(successful=False, at=NOW - 900))
     assert "The newest configuration was refused; the one in force was read 15 min ago." in told
     assert "was refused" not in text_of(FINE)

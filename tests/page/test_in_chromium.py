@@ -189,8 +189,8 @@ def test_a_daemon_that_is_gone_is_told_with_the_age_of_what_is_shown(
             daemon.process.wait(10)
             page.run(ASK)
             page.await_that("document.documentElement.classList.contains('lost')")
-            assert page.run(told).startswith("The daemon does not answer; what is shown was")
-            page.await_that(f"/was [1-9]\\d* s ago/.test({told})")
+            assert page.run(told).startswith("The daemon does not answer; what is shown is from")
+            page.await_that(f"/from [1-9]\\d* s ago/.test({told})")
             assert "base:1" in page.run(NAMES)
 
 

@@ -58,8 +58,8 @@ def status_page(status: Status, metrics_path: str, now: float) -> str:
     every = judged + waiting
     main = "".join(
         [
-            refused(view.loaded, now),
             _banner(every, ready=status.ready),
+            refused(view.loaded, now),
             _overview(every),
             *sections,
             settings(status, metrics_path, now),

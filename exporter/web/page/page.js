@@ -125,7 +125,7 @@
       const words = since(now - Number(time.dataset.at));
       if (time.textContent !== words) time.firstChild.data = words;
     }
-    age.textContent = `${html.classList.contains("lost") ? "what is shown was" : "as of"} ${since(shown)}`;
+    age.textContent = `${html.classList.contains("lost") ? "what is shown is from" : "as of"} ${since(shown)}`;
   }
 
   function tell(words, lost) {
