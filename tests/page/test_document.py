@@ -238,6 +238,23 @@ def test_a_configuration_that_was_refused_is_told() -> None:
     assert "was refused" not in text_of(FINE)
 
 
+def test_each_problem_has_its_place_and_the_roots_heading_counts_them() -> None:
+    bad = replace(
+        FINE,
+        problems=(
+            Problem("/var/lib/docker/overlay/aa", "cannot be read", Reason.UNREADABLE),
+            Problem("imagedb", "is not JSON", Reason.IMAGE),
+        ),
+    )
+    told = text_of(bad)
+    assert "/var/lib/docker overlay fine 2 problems" in told
+    assert "unreadable /var/lib/docker/overlay/aa: cannot be read" in told
+    assert "image imagedb: is not JSON" in told
+    links = [a["href"] for tag, a in Outline(page_of(status(LOW, bad))).elements if tag == "a"]
+    assert "#problems-1" in links
+    assert "#problems-0" not in links
+
+
 def test_many_problems_and_settings_do_not_flood_the_page() -> None:
     many = replace(FINE, problems=(Problem("/x", "y", Reason.IMAGE),) * 5000)
     limits = {f"/mnt/{i}": 7 for i in range(5000)}

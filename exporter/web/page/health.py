@@ -55,8 +55,8 @@ def _watch(watch: WatchState, interval: float) -> str:
     )
 
 
-def problems(found: Sequence[Problem]) -> str:
-    """List what is wrong, each with its place."""
+def problems(found: Sequence[Problem], place: int) -> str:
+    """List what is wrong, each with its place; `place` is the root's number on the page."""
     if not found:
         return ""
     items = "".join(
@@ -66,4 +66,7 @@ def problems(found: Sequence[Problem]) -> str:
     )
     more = len(found) - MOST_PROBLEMS
     rest = f"<p><small>and {number(more)} more, all in the report</small></p>" if more > 0 else ""
-    return f"<h3>Problems <small>{len(found):,}</small></h3><ul>{items}</ul>{rest}"
+    return (
+        f'<h3 id="problems-{place}">Problems <small>{len(found):,}</small></h3>'
+        f"<ul>{items}</ul>{rest}"
+    )

@@ -27,7 +27,7 @@ def root_section(
     rows: int,
 ) -> str:
     """Write one root. `place` is its number on the page; `rows` how many images may be shown."""
-    parts = [_head(report.root, report.driver, judged, place)]
+    parts = [_head(report.root, report.driver, judged, place, len(report.problems))]
     if report.up:
         parts += ['<div class="parts"><div>', *_figures(report, judged, config.thresholds)]
         parts += ["</div><div>", facts("What is there", _known(report))]
@@ -38,7 +38,10 @@ def root_section(
         ]
     else:
         parts.append(f"<p>{text(judged.sentence, 400)}.</p>")
-    parts += [problems(report.problems), images_table(report, config.thresholds, place, rows)]
+    parts += [
+        problems(report.problems, place),
+        images_table(report, config.thresholds, place, rows),
+    ]
     return f'<section id="root-{place}" class="card">{"".join(parts)}</section>'
 
 
@@ -51,10 +54,12 @@ def waiting_section(root: str, judged: Verdict, place: int) -> str:
     )
 
 
-def _head(root: str, driver: str | None, judged: Verdict, place: int) -> str:
+def _head(root: str, driver: str | None, judged: Verdict, place: int, wrong: int = 0) -> str:
     kind = f'<span class="driver">{text(driver)}</span>' if driver else ""
+    trouble = f'<a href="#problems-{place}">{some(wrong, "problem")}</a>' if wrong else ""
     return (
-        f'<h2 id="name-{place}">{name(root, _PATH)} {kind} {chip(judged.level, judged.word)}</h2>'
+        f'<h2 id="name-{place}">{name(root, _PATH)} {kind} {chip(judged.level, judged.word)}'
+        f" {trouble}</h2>"
     )
 
 
