@@ -18,8 +18,10 @@ from exporter.daemon.monitor import Monitor
 from exporter.disk.roots import roots_of
 from exporter.logs import logger
 from exporter.telling.view import Loaded, View
-from exporter.web.app import App, Status
+from exporter.text import path_text
+from exporter.web.app import App
 from exporter.web.server import run_server
+from exporter.web.status import Status
 
 
 class Daemon:
@@ -49,7 +51,8 @@ class Daemon:
             self._loaded,
             self._monitor.watches,
         )
-        return Status(view, config.thresholds, self._monitor.ready)
+        named, rootfs = tuple(self._named), path_text(self._rootfs)
+        return Status(view, config, self._monitor.ready, named, rootfs)
 
     def reload(self) -> None:
         """Read the configuration again; a bad one is refused and the old one kept."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import re
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -13,26 +14,16 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, S
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
-from exporter.config import Thresholds
 from exporter.telling.metrics import ViewCollector
 from exporter.telling.report import to_json
-from exporter.telling.view import View
-from exporter.web.page import POLICY, status_page
+from exporter.web.page.document import POLICY, status_page
+from exporter.web.status import Status
 
 _REFUSED: Final = re.compile(r";\s*q=0(\.0*)?\s*(;|$)")
 
 _HTML: Final = "text/html; charset=utf-8"
 _JSON: Final = "application/json"
 _PLAIN: Final = "text/plain; charset=utf-8"
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """All that the pages show, as of now."""
-
-    view: View
-    thresholds: Thresholds
-    ready: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +82,7 @@ class App:
         if path == self._metrics_path:
             return self._metrics(scope)
         if path == "/":
-            return self._page()
+            return self._page(scope)
         if path == "/api/v1/report":
             return Answer(200, _JSON, to_json(self._status().view.reports).encode())
         if path == "/-/healthy":
@@ -102,13 +93,13 @@ class App:
             return Answer(503, _PLAIN, b"not ready: a root has no answer yet\n")
         return Answer(404, _PLAIN, b"not found; there is a list of pages at /\n")
 
-    def _page(self) -> Answer:
-        status = self._status()
-        page = status_page(
-            status.view.reports, status.thresholds, status.view.version, self._metrics_path
+    def _page(self, scope: HTTPScope) -> Answer:
+        page = status_page(self._status(), self._metrics_path, time.time()).encode()
+        headers = (
+            (b"content-security-policy", POLICY.encode()),
+            (b"referrer-policy", b"no-referrer"),
         )
-        policy = (b"content-security-policy", POLICY.encode())
-        return Answer(200, _HTML, page.encode(), (policy, (b"referrer-policy", b"no-referrer")))
+        return _packed(scope, Answer(200, _HTML, page, headers))
 
     def _metrics(self, scope: HTTPScope) -> Answer:
         """Render the metrics in the format that the client asks for."""
@@ -121,11 +112,16 @@ class App:
             body = encode(self._registry.restricted_registry(names))
         else:
             body = encode(self._registry)
-        vary = (b"vary", b"accept, accept-encoding")
-        if gzip_accepted(_wanted(scope, b"accept-encoding")):
-            packed = gzip.compress(body, compresslevel=1)
-            return Answer(200, content_type, packed, (vary, (b"content-encoding", b"gzip")))
-        return Answer(200, content_type, body, (vary,))
+        return _packed(scope, Answer(200, content_type, body), b"accept, accept-encoding")
+
+
+def _packed(scope: HTTPScope, answer: Answer, vary: bytes = b"accept-encoding") -> Answer:
+    """Give the answer as small as the client can read it; `vary` names the headers it depends on."""
+    headers = (*answer.headers, (b"vary", vary))
+    if not gzip_accepted(_wanted(scope, b"accept-encoding")):
+        return replace(answer, headers=headers)
+    body = gzip.compress(answer.body, compresslevel=1)
+    return replace(answer, body=body, headers=(*headers, (b"content-encoding", b"gzip")))
 
 
 def _wanted(scope: HTTPScope, name: bytes) -> str:

@@ -1,0 +1,64 @@
+"""The page as a real daemon serves it."""
+
+from __future__ import annotations
+
+import gzip
+import signal
+import urllib.request
+from pathlib import Path
+
+from serving import served
+
+from exporter.demo.planted import PlantedRoot
+
+
+def test_the_page_shows_the_configuration_in_force_and_when_a_newer_one_was_refused(
+    planted: PlantedRoot, tmp_path: Path
+) -> None:
+    planted.image(planted.layer((), lambda t: (t / "base").touch()), "base:1")
+    file = tmp_path / "config.yml"
+    file.write_text("thresholds: {warning: 33}\n")
+    with served(tmp_path, "--config.file", str(file), str(planted.path)) as daemon:
+        daemon.await_that(lambda: daemon.get("/-/ready").status == 200)
+        page = daemon.get("/").text
+        assert "<code>thresholds.warning</code></th><td><bdi>33</bdi>" in page
+        assert f"<code>roots[0]</code></th><td><bdi>{planted.path}</bdi>" in page
+        assert "was refused" not in page
+        file.write_text("thresholds: {warning: 44}\n")
+        daemon.signal(signal.SIGHUP)
+        daemon.await_that(lambda: "<bdi>44</bdi>" in daemon.get("/").text)
+        file.write_text("thresholds: {warning: many}\n")
+        daemon.signal(signal.SIGHUP)
+        daemon.await_that(lambda: "was refused" in daemon.get("/").text)
+        assert "<bdi>44</bdi>" in daemon.get("/").text
+
+
+def test_the_page_is_sent_small_to_whoever_can_read_it(
+    planted: PlantedRoot, tmp_path: Path
+) -> None:
+    with served(tmp_path, str(planted.path)) as daemon:
+        daemon.await_that(lambda: daemon.get("/-/ready").status == 200)
+        plain, packed = daemon.get("/"), daemon.get("/", **{"Accept-Encoding": "gzip"})
+        assert "content-encoding" not in plain.headers
+        assert packed.headers["content-encoding"] == "gzip"
+        assert b"</html>" in gzip.decompress(packed.body)
+        assert len(packed.body) < len(plain.body) / 2
+        assert plain.headers["vary"] == packed.headers["vary"] == "accept-encoding"
+        for answer in (plain, packed):
+            assert answer.headers["content-security-policy"].startswith("default-src 'none';")
+            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert answer.headers["cache-control"] == "no-store"
+
+
+def test_every_link_of_the_page_leads_to_an_answer(planted: PlantedRoot, tmp_path: Path) -> None:
+    path = "/m;x=1/päge?#"
+    with served(tmp_path, f"--web.telemetry-path={path}", str(planted.path)) as daemon:
+        daemon.await_that(lambda: daemon.get("/-/ready").status == 200)
+        page = daemon.get("/").text
+        links = [part.partition('"')[0] for part in page.split('<a href="')[1:]]
+        assert len(links) == 4
+        for link in links:
+            assert link.startswith("./")
+            url = f"http://127.0.0.1:{daemon.port}{link[1:]}"
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                assert answer.status == 200, link
