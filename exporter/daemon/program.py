@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from exporter.config import Config, ConfigError
 from exporter.daemon.monitor import Monitor
@@ -19,7 +20,11 @@ from exporter.disk.roots import roots_of
 from exporter.logs import logger
 from exporter.telling.view import Loaded, View
 from exporter.web.app import App, Status
-from exporter.web.server import run_server
+from exporter.web.rotation import WebSettings
+from exporter.web.server import Server
+
+MOST_REQUESTS: Final = 40
+"""Scrapes at once where nothing else is said: the default of Prometheus' own exporters."""
 
 
 class Daemon:
@@ -38,6 +43,7 @@ class Daemon:
         self._config = load()
         self._loaded = Loaded(successful=True, at=time.time())
         self._monitor = Monitor(rootfs)
+        self._web = WebSettings()
 
     def status(self) -> Status:
         """Give what the pages show."""
@@ -46,10 +52,15 @@ class Daemon:
             self._monitor.reports,
             self._version,
             config.metrics.images,
-            self._loaded,
+            self._both_loaded(),
             self._monitor.watches,
         )
         return Status(view, config.thresholds, self._monitor.ready)
+
+    def _both_loaded(self) -> Loaded:
+        """Tell how the newest readings went, of the configuration and of the web configuration."""
+        ours, web = self._loaded, self._web
+        return Loaded(ours.successful and web.successful, max(ours.at, web.read_at))
 
     def reload(self) -> None:
         """Read the configuration again; a bad one is refused and the old one kept."""
@@ -68,16 +79,29 @@ class Daemon:
         find = partial(roots_of, self._named or config.roots, self._rootfs, config.links_limits)
         self._monitor.follow(find, config.scan.interval)
 
-    async def run(self, sockets: list[socket.socket], metrics_path: str) -> None:
-        """Run until a signal says to stop."""
+    async def run(
+        self,
+        sockets: list[socket.socket],
+        metrics_path: str,
+        web: WebSettings | None = None,
+        most_requests: int = MOST_REQUESTS,
+    ) -> None:
+        """Run until a signal says to stop. `web` is the web configuration, if there is one."""
+        self._web = web or self._web
+        server = Server(App(self.status, metrics_path), self._web, metrics_path, most_requests)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+        def reload() -> None:
+            self.reload()
+            self._web.ask()
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
         self._follow()
         try:
-            await run_server(App(self.status, metrics_path), sockets, stop)
+            await server.run(sockets, stop)
         finally:
             self._monitor.stop()
         logger().info("stopped")
