@@ -88,7 +88,9 @@ class Daemon:
     ) -> None:
         """Run until a signal says to stop. `web` is the web configuration, if there is one."""
         self._web = web or self._web
-        server = Server(App(self.status, metrics_path), self._web, metrics_path, most_requests)
+        server = Server(
+            App(self.status, metrics_path).answer, self._web, metrics_path, most_requests
+        )
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGINT):

@@ -31,7 +31,10 @@ _MERCY: Final = 1.0
 
 
 class Connection:
-    """One client. `context` is the TLS configuration it came in by, None for plain text."""
+    """One client. `context` is the TLS configuration it came in by, None for plain text.
+
+    `had` is how many answers it has had.
+    """
 
     def __init__(
         self, raw: socket.socket, task: asyncio.Task[None], context: ssl.SSLContext | None
@@ -42,6 +45,7 @@ class Connection:
         self._raw = raw
         self._task = task
         self._loop = asyncio.get_running_loop()
+        self.had = 0
         self._requests = 0
         self._retired = False
         self.since = self._loop.time()
@@ -61,6 +65,7 @@ class Connection:
             yield
         finally:
             self._requests -= 1
+            self.had += 1
             if self.waiting:
                 self._within(_MERCY if self._retired else IDLE + _MERCY)
 
@@ -120,35 +125,3 @@ class Connections:
         """End all."""
         for connection in list(self._open):
             connection.drop()
-
-
-class Places:
-    """At most so many answers at once, each of its connection. No limit if `most` is 0.
-
-    An answer is made in milliseconds; whoever has not taken it after a second gives its place to
-    the next.
-    """
-
-    _SLOW: Final = 1.0
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._taken: dict[object, tuple[float, Connection]] = {}
-
-    @contextmanager
-    def place(self, connection: Connection) -> Iterator[bool]:
-        """Take a place while the block runs; gives False where there is none."""
-        now = asyncio.get_running_loop().time()
-        if self._most and len(self._taken) >= self._most:
-            ticket, (since, slowest) = next(iter(self._taken.items()))
-            if now - since < self._SLOW:
-                yield False
-                return
-            del self._taken[ticket]
-            slowest.drop()
-        mine = object()
-        self._taken[mine] = (now, connection)
-        try:
-            yield True
-        finally:
-            self._taken.pop(mine, None)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from typing import Final, cast
 
-from hypercorn.typing import (
-    ASGIReceiveCallable,
-    ASGISendCallable,
-    ASGISendEvent,
-    HTTPScope,
-    Scope,
-)
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
+from exporter.web.answer import PLAIN, Answer, Headers
 from exporter.web.auth import Gate, Verdict
-from exporter.web.connections import Connection, Places
+from exporter.web.connections import Connection
+from exporter.web.turns import Places, Turns
 
-Headers = tuple[tuple[bytes, bytes], ...]
-Pages = Callable[[Scope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
+Pages = Callable[[HTTPScope], Answer]
+"""Makes the answer to a request, in milliseconds."""
 
 CONNECTION: Final = "connection"
 """Where a request's state holds its connection."""
@@ -33,7 +30,7 @@ class Guard:
     """The ASGI application around the pages.
 
     `most` is the number of scrapes at once, and that of other pages; 0 is no limit. `headers`
-    gives what is put on every answer, in place of the page's own of that name.
+    gives what is put on every answer.
     """
 
     def __init__(
@@ -42,94 +39,93 @@ class Guard:
         self._pages = pages
         self._metrics_path = metrics_path
         self._most = most
-        self._scrapes, self._others = Places(most), Places(most)
+        self._turns = Turns()
+        self._scrapes, self._others, self._unlimited = Places(most), Places(most), Places(0)
         self._gate = gate
         self._headers = headers
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
-        """Answer one request, or say why not."""
+        """Answer one request; the start and end of the server are answered with nothing."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000, "reason": None})
         if scope["type"] != "http":
-            await self._pages(scope, receive, send)
             return
         connection = cast(Connection, scope["state"][CONNECTION])
-        # What a client sends along is read and forgotten, lest it fill the server's queue.
-        reading = asyncio.create_task(_forget(receive))
-        try:
-            with connection.answering():
-                await self._answer(scope, connection, receive, self._with_headers(send))
-        finally:
-            reading.cancel()
+        with connection.answering():
+            async with _forgetting(receive):
+                refusal = await self._refusal(scope, connection)
+                if refusal is None:
+                    await self._serve(scope, connection, send)
+                else:
+                    await self._send(refusal, send)
+                    await _end(send)
 
-    async def _answer(
-        self,
-        scope: HTTPScope,
-        connection: Connection,
-        receive: ASGIReceiveCallable,
-        send: ASGISendCallable,
-    ) -> None:
+    async def _refusal(self, scope: HTTPScope, connection: Connection) -> Answer | None:
         if scope["http_version"] == "2" and not connection.http2:
-            await _say(send, 505, b"HTTP/2 is spoken only where TLS has agreed on it\n")
-            return
-        if not self._gate.open:
-            verdict = await self._gate.judge(_authorization(scope))
-            if verdict is Verdict.BUSY:
-                await _say(send, 503, b"too many passwords are being checked, try again later\n")
-                return
-            if verdict is Verdict.WRONG:
-                await _say(send, 401, b"Unauthorized\n", _BASIC)
-                return
-        if scope["path"] in _UNLIMITED:
-            await self._pages(scope, receive, send)
-            return
-        places = self._scrapes if scope["path"] == self._metrics_path else self._others
-        with places.place(connection) as free:
-            if free:
-                await self._pages(scope, receive, send)
-            else:
-                text = f"Limit of concurrent requests reached ({self._most}), try again later.\n"
-                await _say(send, 503, text.encode())
+            return Answer(505, PLAIN, b"HTTP/2 is spoken only where TLS has agreed on it\n")
+        if self._gate.open:
+            return None
+        verdict = await self._gate.judge(_authorization(scope))
+        if verdict is Verdict.BUSY:
+            return Answer(503, PLAIN, b"Too many passwords are being checked, try again later.\n")
+        if verdict is Verdict.WRONG:
+            return Answer(401, PLAIN, b"Unauthorized\n", (_BASIC,))
+        return None
 
-    def _with_headers(self, send: ASGISendCallable) -> ASGISendCallable:
-        ours = self._headers()
+    async def _serve(
+        self, scope: HTTPScope, connection: Connection, send: ASGISendCallable
+    ) -> None:
+        with ExitStack() as held:
+            async with self._turns.turn(connection.had):
+                place = self._places(scope["path"]).place(connection)
+                answer = self._pages(scope) if held.enter_context(place) else self._full()
+            await self._send(answer, send)
+        await _end(send)
 
-        async def sending(event: ASGISendEvent) -> None:
-            if event["type"] == "http.response.start" and ours:
-                names = {name for name, _ in ours}
-                kept = [h for h in event["headers"] if h[0] not in names]
-                event = {**event, "headers": [*kept, *ours]}
-            await send(event)
+    async def _send(self, answer: Answer, send: ASGISendCallable) -> None:
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": answer.all_headers(self._headers()),
+                "trailers": False,
+            }
+        )
+        await send({"type": "http.response.body", "body": answer.body, "more_body": True})
 
-        return sending
+    def _full(self) -> Answer:
+        text = f"Limit of concurrent requests reached ({self._most}), try again later.\n"
+        return Answer(503, PLAIN, text.encode())
+
+    def _places(self, path: str) -> Places:
+        if path in _UNLIMITED:
+            return self._unlimited
+        return self._scrapes if path == self._metrics_path else self._others
 
 
-async def _forget(receive: ASGIReceiveCallable) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+async def _end(send: ASGISendCallable) -> None:
+    """Say that the answer is whole. With TLS this may wait for the client to close."""
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@asynccontextmanager
+async def _forgetting(receive: ASGIReceiveCallable) -> AsyncIterator[None]:
+    """Read and forget what the client sends along, lest it fill the server's queue."""
+
+    async def forget() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    reading = asyncio.create_task(forget())
+    try:
+        yield
+    finally:
+        reading.cancel()
 
 
 def _authorization(scope: HTTPScope) -> str:
     """Give the one Authorization header; two of them are none."""
     given = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
     return given[0].decode("latin-1") if len(given) == 1 else ""
-
-
-async def _say(
-    send: ASGISendCallable, status: int, text: bytes, *more: tuple[bytes, bytes]
-) -> None:
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", b"text/plain; charset=utf-8"),
-                (b"content-length", str(len(text)).encode()),
-                (b"x-content-type-options", b"nosniff"),
-                (b"cache-control", b"no-store"),
-                *more,
-            ],
-            "trailers": False,
-        }
-    )
-    await send({"type": "http.response.body", "body": text, "more_body": False})

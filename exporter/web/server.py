@@ -27,6 +27,7 @@ from exporter.web.guard import CONNECTION, Guard, Pages
 from exporter.web.rotation import WebSettings
 
 _SHUTDOWN_SECONDS: Final = 0.5
+_GOODBYE: Final = 1.0  # seconds that a client is given to close TLS as it should
 _BREATH: Final = 0.1  # seconds until we accept again, where the system has no descriptor left
 _STREAMS: Final = 8  # requests at once on one HTTP/2 connection; Prometheus needs one
 _REQUESTS: Final = 1000  # on one connection, then the client should open a new one
@@ -117,20 +118,23 @@ class Server:
 
     async def _speak(self, raw: socket.socket, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
+        # Our sockets do not say that they are TCP, so asyncio would not do this.
+        if raw.family in (socket.AF_INET, socket.AF_INET6):
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         reader = asyncio.StreamReader(loop=loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        timeout = HELLO if connection.context else None
+        tls = connection.context is not None
         transport, _ = await loop.connect_accepted_socket(
             lambda: protocol,
             raw,
             ssl=connection.context,
-            ssl_handshake_timeout=timeout,
-            ssl_shutdown_timeout=timeout,
+            ssl_handshake_timeout=HELLO if tls else None,
+            ssl_shutdown_timeout=_GOODBYE if tls else None,
         )
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         connection.transport = transport
-        tls = writer.get_extra_info("ssl_object")
-        connection.http2 = isinstance(tls, ssl.SSLObject) and tls.selected_alpn_protocol() == "h2"
+        talk = writer.get_extra_info("ssl_object")
+        connection.http2 = isinstance(talk, ssl.SSLObject) and talk.selected_alpn_protocol() == "h2"
         state = {CONNECTION: connection}
         await TCPServer(self._app, loop, self._config, self._context, state, reader, writer).run()
 
