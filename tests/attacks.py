@@ -10,27 +10,29 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import h2.config
 import h2.connection
+import h2.events
 import h2.settings
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a daemon listens on loopback, and how to speak TLS to it, if it does."""
+    """Where a daemon listens on loopback, and the CA of its certificate if it speaks TLS."""
 
     port: int
-    tls: ssl.SSLContext | None = None
+    ca: str = ""
 
-    def connect(self) -> socket.socket:
-        """Open a connection, with TLS if that is spoken."""
+    def connect(self, *alpn: str) -> socket.socket:
+        """Open a connection, with TLS and offering these protocols if that is spoken."""
         raw = socket.create_connection(("127.0.0.1", self.port), timeout=10)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.tls is None:
+        if not self.ca:
             return raw
-        return self.tls.wrap_socket(raw, server_hostname="127.0.0.1")
+        return _context(self.ca, alpn).wrap_socket(raw, server_hostname="127.0.0.1")
 
     def scrape(self, path: str = "/metrics") -> tuple[int, float]:
         """Scrape as a good client does on a connection of its own: the status, and the seconds."""
@@ -43,6 +45,14 @@ class Target:
                 while piece := client.recv(1 << 16):
                     answer += piece
         return int(answer.split(b" ", 2)[1]), time.monotonic() - began
+
+
+@cache
+def _context(ca: str, alpn: tuple[str, ...]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=ca)
+    if alpn:
+        context.set_alpn_protocols(alpn)
+    return context
 
 
 Open = Callable[[Target], socket.socket]
@@ -80,20 +90,36 @@ def deaf(target: Target) -> socket.socket:
     return client
 
 
-def without_window(target: Target, streams: int = 8) -> socket.socket:
+def statuses_by_http2(target: Target, *paths: str, alpn: tuple[str, ...] = ("h2",)) -> list[int]:
+    """Ask by HTTP/2, whatever is agreed on, and give the status of each answer."""
+    talk = h2.connection.H2Connection(h2.config.H2Configuration())
+    talk.initiate_connection()
+    for n, path in enumerate(paths):
+        talk.send_headers(2 * n + 1, _headers(path), end_stream=True)
+    statuses: dict[int, int] = {}
+    with target.connect(*alpn) as client:
+        client.sendall(talk.data_to_send())
+        while len(statuses) < len(paths) and (data := client.recv(1 << 16)):
+            for event in talk.receive_data(data):
+                if isinstance(event, h2.events.ResponseReceived):
+                    statuses[event.stream_id] = int(dict(event.headers)[b":status"])
+    return [statuses[stream] for stream in sorted(statuses)]
+
+
+def _headers(path: str) -> list[tuple[str, str]]:
+    return [(":method", "GET"), (":path", path), (":scheme", "https"), (":authority", "x")]
+
+
+def without_window(target: Target, path: str = "/metrics", streams: int = 8) -> socket.socket:
     """Ask by HTTP/2, and allow not one byte of an answer."""
-    client = target.connect()
+    client = target.connect("h2")
     talk = h2.connection.H2Connection(h2.config.H2Configuration())
     talk.local_settings = h2.settings.Settings(
         client=True, initial_values={h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0}
     )
     talk.initiate_connection()
     for stream in range(streams):
-        talk.send_headers(
-            2 * stream + 1,
-            [(":method", "GET"), (":path", "/metrics"), (":scheme", "https"), (":authority", "x")],
-            end_stream=True,
-        )
+        talk.send_headers(2 * stream + 1, _headers(path), end_stream=True)
     client.sendall(talk.data_to_send())
     return client
 

@@ -23,6 +23,9 @@ CONNECTION: Final = "connection"
 _UNLIMITED: Final = ("/-/healthy", "/-/ready")
 """Pages that cost nothing and tell an orchestrator that we live."""
 
+_FAREWELL: Final = 0.1
+"""Seconds from a stream's end until it is plain that it was not the end of its answer."""
+
 _BASIC: Final = (b"www-authenticate", b'Basic realm="hardlink-exporter", charset="UTF-8"')
 
 
@@ -54,7 +57,7 @@ class Guard:
             return
         connection = cast(Connection, scope["state"][CONNECTION])
         with connection.answering():
-            async with _forgetting(receive):
+            async with _listening(receive, scope["http_version"]):
                 refusal = await self._refusal(scope, connection)
                 if refusal is None:
                     await self._serve(scope, connection, send)
@@ -82,7 +85,10 @@ class Guard:
                 place = self._places(scope["path"]).place(connection)
                 answer = self._pages(scope) if held.enter_context(place) else self._full()
             await self._send(answer, send)
-        await _end(send)
+            if scope["http_version"] != "2":
+                held.close()  # the answer is taken; what follows may be the farewell of TLS
+            # By HTTP/2 it is taken only now: hypercorn keeps what the client has no window for.
+            await _end(send)
 
     async def _send(self, answer: Answer, send: ASGISendCallable) -> None:
         await send(
@@ -111,18 +117,26 @@ async def _end(send: ASGISendCallable) -> None:
 
 
 @asynccontextmanager
-async def _forgetting(receive: ASGIReceiveCallable) -> AsyncIterator[None]:
-    """Read and forget what the client sends along, lest it fill the server's queue."""
+async def _listening(receive: ASGIReceiveCallable, version: str) -> AsyncIterator[None]:
+    """Read and forget what the client sends along, lest it fill the server's queue.
 
-    async def forget() -> None:
+    By HTTP/2 hypercorn goes on waiting for a window that a client who has left will never give; then
+    the block is cancelled. By HTTP/1.1 a client may close its half and still want its answer.
+    """
+    answering = asyncio.current_task()
+
+    async def listen() -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
+        await asyncio.sleep(_FAREWELL)
+        if version == "2" and answering is not None:
+            answering.cancel()
 
-    reading = asyncio.create_task(forget())
+    listening = asyncio.create_task(listen())
     try:
         yield
     finally:
-        reading.cancel()
+        listening.cancel()
 
 
 def _authorization(scope: HTTPScope) -> str:

@@ -68,8 +68,10 @@ def context_of(material: Material) -> ssl.SSLContext:
 
 
 def _load_certificate(context: ssl.SSLContext, material: Material) -> None:
-    if b"-----BEGIN CERTIFICATE-----" not in material.cert:
-        raise MaterialError("cert", "holds no certificate in PEM")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=_ascii(material.cert))
+    except (ssl.SSLError, ValueError):
+        raise MaterialError("cert", "holds no certificate that can be used") from None
     with _as_file(material.cert) as cert, _as_file(material.key) as key:
         try:
             # Without a password of ours OpenSSL would ask the terminal for one.
@@ -81,10 +83,8 @@ def _load_certificate(context: ssl.SSLContext, material: Material) -> None:
                 raise MaterialError("key", "is encrypted, which is not supported") from None
             if error.reason in ("EE_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"):
                 raise MaterialError("cert", f"is too weak ({error.reason})") from None
-            known = b"PRIVATE KEY-----" in material.key
-            key_or_cert, what = ("cert", "certificate") if known else ("key", "private key")
-            why = f"holds no {what} that can be used ({error.reason or 'not PEM'})"
-            raise MaterialError(key_or_cert, why) from None
+            why = f"holds no private key that can be used ({error.reason or 'not PEM'})"
+            raise MaterialError("key", why) from None
 
 
 def _load_authorities(context: ssl.SSLContext, material: Material) -> None:
@@ -93,9 +93,14 @@ def _load_authorities(context: ssl.SSLContext, material: Material) -> None:
             context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
         return
     try:
-        context.load_verify_locations(cadata=material.client_ca.decode("ascii"))
+        context.load_verify_locations(cadata=_ascii(material.client_ca))
     except (ssl.SSLError, ValueError):
         raise MaterialError("client_ca", "holds no certificate that can be used") from None
+
+
+def _ascii(pem: bytes) -> str:
+    """Give a PEM text; what stands beside the certificates may be in any language."""
+    return pem.decode("ascii", "replace").replace("\ufffd", "?")
 
 
 @contextmanager

@@ -45,7 +45,8 @@ class Turns:
         try:
             yield
         finally:
-            self._pass_on()
+            # Not at once: an answer is made without a pause, and newcomers are to be heard between two.
+            asyncio.get_running_loop().call_soon(self._pass_on)
 
     def _pass_on(self) -> None:
         while self._waiting:
@@ -59,11 +60,11 @@ class Turns:
 class Places:
     """At most so many answers on their way at once. No limit if `most` is 0.
 
-    An answer is sent in milliseconds: a client that has not taken it after a second gives its place to
+    An answer is sent in milliseconds: a client that has not taken it after a moment gives its place to
     the next one.
     """
 
-    _SLOW: Final = 1.0
+    _SLOW: Final = 0.25
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -76,7 +76,7 @@ def measure(daemon: Served, target: Target, attacks: list[Attack]) -> Iterator[t
 def daemon_of(folder: Path, *, tls: bool) -> Iterator[tuple[Served, Target]]:
     root = PlantedRoot(folder / "docker")
     root.image(root.layer((), lambda t: (t / "file").touch()), "base:1")
-    words, context = [str(root.path)], None
+    words, trusted = [str(root.path)], ""
     if tls:
         ca = trustme.CA()
         ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(folder / "both.pem")
@@ -84,10 +84,9 @@ def daemon_of(folder: Path, *, tls: bool) -> Iterator[tuple[Served, Target]]:
             "tls_server_config: {cert_file: both.pem, key_file: both.pem}\n"
         )
         words.append(f"--web.config.file={folder / 'web.yml'}")
-        context = ssl.create_default_context()
-        ca.configure_trust(context)
+        trusted = ca.cert_pem.bytes().decode()
     with served(folder, *words) as daemon:
-        yield daemon, Target(daemon.port, context)
+        yield daemon, Target(daemon.port, trusted)
 
 
 def table(rows: list[tuple[str, Seen]]) -> str:
