@@ -32,7 +32,11 @@ class Target:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not self.ca:
             return raw
-        return _context(self.ca, alpn).wrap_socket(raw, server_hostname="127.0.0.1")
+        try:
+            return _context(self.ca, alpn).wrap_socket(raw, server_hostname="127.0.0.1")
+        except OSError:
+            raw.close()
+            raise
 
     def scrape(self, path: str = "/metrics") -> tuple[int, float]:
         """Scrape as a good client does on a connection of its own: the status, and the seconds."""
@@ -63,7 +67,11 @@ def saying(words: bytes) -> Open:
 
     def opened(target: Target) -> socket.socket:
         client = target.connect()
-        client.sendall(words)
+        try:
+            client.sendall(words)
+        except OSError:
+            client.close()
+            raise
         return client
 
     return opened

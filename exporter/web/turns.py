@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final, Protocol
@@ -60,8 +61,8 @@ class Turns:
 class Places:
     """At most so many answers on their way at once. No limit if `most` is 0.
 
-    An answer is sent in milliseconds: a client that has not taken it after a moment gives its place to
-    the next one.
+    An answer is sent in milliseconds. So where there is no place, a client that takes several at once
+    loses them to one that has none, and one that has not taken its answer after a moment to anyone.
     """
 
     _SLOW: Final = 0.25
@@ -75,15 +76,23 @@ class Places:
         """Take a place while the block runs; gives False where there is none."""
         now = asyncio.get_running_loop().time()
         if self._most and len(self._taken) >= self._most:
-            ticket, (since, slowest) = next(iter(self._taken.items()))
-            if now - since < self._SLOW:
+            loser = self._loser(client, now)
+            if loser is None:
                 yield False
                 return
-            del self._taken[ticket]
-            slowest.drop()
+            self._taken = {k: v for k, v in self._taken.items() if v[1] is not loser}
+            loser.drop()
         mine = object()
         self._taken[mine] = (now, client)
         try:
             yield True
         finally:
             self._taken.pop(mine, None)
+
+    def _loser(self, newcomer: Client, now: float) -> Client | None:
+        held = Counter(client for _, client in self._taken.values())
+        greediest, places = held.most_common(1)[0]
+        if places > 1 and newcomer not in held:
+            return greediest
+        since, oldest = next(iter(self._taken.values()))
+        return oldest if now - since >= self._SLOW and oldest is not newcomer else None

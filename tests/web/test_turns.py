@@ -70,6 +70,18 @@ def test_beyond_the_limit_there_is_no_place_until_one_is_free_or_taken_too_long(
     asyncio.run(story())
 
 
+def test_who_takes_several_places_loses_them_to_who_has_none() -> None:
+    async def story() -> None:
+        places, greedy, modest, newcomer = Places(3), Someone(), Someone(), Someone()
+        with places.place(modest), places.place(greedy), places.place(greedy):
+            with places.place(greedy) as more:
+                assert not more
+            with places.place(newcomer) as taken:
+                assert (taken, greedy.dropped, modest.dropped) == (True, True, False)
+
+    asyncio.run(story())
+
+
 def test_no_limit_is_no_limit() -> None:
     async def story() -> None:
         places = Places(0)
