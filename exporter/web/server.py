@@ -32,7 +32,7 @@ _GOODBYE: Final = 1.0  # seconds that a client is given to close TLS as it shoul
 _BREATH: Final = 0.1  # seconds until we accept again, where the system has no descriptor left
 _SWEPT: Final = 64  # ended TLS connections
 _STREAMS: Final = 8  # requests at once on one HTTP/2 connection; Prometheus needs one
-_REQUESTS: Final = 1000  # on one connection, then the client should open a new one
+_REQUESTS: Final = 100  # on one connection, then the client should open a new one
 _HEADERS: Final = 16 * 1024  # bytes of a request's line and headers
 
 
