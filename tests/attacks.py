@@ -145,6 +145,7 @@ class Attack:
 
 
 _GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _CHUNKED = b"POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 ATTACKS = (
@@ -160,6 +161,8 @@ ATTACKS = (
     Attack(
         "wrong methods", 200, saying(b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n"), b"BREW / HTTP/1.1\r\n"
     ),
+    Attack("garbage", 200, saying(bytes(range(256)) * 40 + b"\r\n\r\n")),
+    Attack("garbage after HTTP/2's first words", 200, saying(_PREFACE + bytes(range(256)) * 40)),
     Attack("concurrent scrapes", 200, saying(_GET + b"\r\n"), _GET + b"\r\n", every=3.0),
 )
 

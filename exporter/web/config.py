@@ -65,6 +65,12 @@ def _user(name: str) -> str:
     return name
 
 
+def _path(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("a path should be one line of printable characters")
+    return value
+
+
 def _header(value: str) -> str:
     if not _PRINTABLE.fullmatch(value):
         raise ValueError("a header should be one line of ASCII")
@@ -72,6 +78,7 @@ def _header(value: str) -> str:
 
 
 Version = Annotated[Literal["TLS12", "TLS13"], BeforeValidator(_version)]
+PathText = Annotated[str, AfterValidator(_path)]
 HeaderText = Annotated[str, AfterValidator(_header)]
 Refused = Any
 
@@ -80,11 +87,11 @@ class Tls(Section):
     """How to speak TLS. Paths are relative to the folder of the web configuration file."""
 
     cert: str = ""
-    cert_file: str = ""
+    cert_file: PathText = ""
     key: str = Field(default="", repr=False)
-    key_file: str = ""
+    key_file: PathText = ""
     client_ca: str = ""
-    client_ca_file: str = ""
+    client_ca_file: PathText = ""
     client_auth_type: Annotated[
         Literal[
             "",

@@ -85,6 +85,8 @@ class Connection:
     def forget(self) -> None:
         """Let go of what a connection holds; it has ended."""
         self._timer.cancel()
+        if self.transport is not None:
+            self.transport.abort()
         self._raw.close()
 
     def _within(self, seconds: float) -> None:

@@ -68,6 +68,13 @@ class Server:
             self._start(self._accept(listening))
         self._start(self._settings.follow(self.refresh))
         background = set(self._tasks)
+
+        def end_if_failed(task: asyncio.Task[None]) -> None:
+            if _failed(task):
+                stop.set()
+
+        for task in background:
+            task.add_done_callback(end_if_failed)
         await stop.wait()
         for task in background:
             task.cancel()
@@ -78,6 +85,9 @@ class Server:
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=last)
             self._connections.drop()
+        for task in background:
+            if _failed(task):
+                task.result()  # raises: without it we would live on and accept nobody
 
     def refresh(self) -> None:
         """Go by what is in force now; connections made under an older certificate end."""
@@ -93,15 +103,19 @@ class Server:
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         listening.setblocking(False)
+        trouble: str | None = None
         while True:
             try:
                 raw, _ = await loop.sock_accept(listening)
             except ConnectionError:  # gone before we came to it
                 continue
             except OSError as error:
-                logger().warning("cannot accept a connection", reason=error.strerror)
+                if trouble != error.strerror:
+                    trouble = error.strerror
+                    logger().warning("cannot accept a connection", reason=trouble)
                 await asyncio.sleep(_BREATH)
                 continue
+            trouble = None
             self._start(self._serve(raw))
             await asyncio.sleep(0)
 
@@ -149,6 +163,10 @@ class Server:
         connection.http2 = isinstance(talk, ssl.SSLObject) and talk.selected_alpn_protocol() == "h2"
         state = {CONNECTION: connection}
         await TCPServer(self._app, loop, self._config, self._context, state, reader, writer).run()
+
+
+def _failed(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None
 
 
 def _config() -> ServerConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -16,6 +17,9 @@ from needs import missing, need_program
 from serving import free_port, served
 from webclients import MUTUAL, Papers, curl, hashed
 
+from exporter.web.answer import Answer
+from exporter.web.rotation import WebSettings
+from exporter.web.server import Server
 from exporter.web.sockets import ListenError, inherited
 
 
@@ -100,6 +104,14 @@ def test_sockets_meant_for_another_are_not_taken(environment: dict[str, str]) ->
     with pytest.raises(ListenError, match="systemd has handed over no socket"):
         inherited(environment)
     assert environment == {}
+
+
+def test_a_server_that_can_accept_no_more_ends_instead_of_living_on_deaf() -> None:
+    closed = socket.socket()
+    closed.close()
+    server = Server(lambda _scope: Answer(200, "text/plain", b""), WebSettings(), "/metrics", 1)
+    with pytest.raises(ValueError, match="file descriptor"):
+        asyncio.run(asyncio.wait_for(server.run([closed], asyncio.Event()), 10))
 
 
 def test_prometheus_scrapes_over_mutual_tls_with_a_password(papers: Papers) -> None:

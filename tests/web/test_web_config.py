@@ -160,6 +160,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "key_is_none": (TLS.replace("server.key", "ca.pem"), "ca.pem holds no private key"),
     "cert_is_none": (TLS.replace("server.crt", "server.key"), "server.key holds no certificate"),
     "key_is_encrypted": (TLS.replace("server.key", "locked.key"), "locked.key is encrypted"),
+    "path_with_nul": (TLS.replace("server.key", '"a\\0b"'), "key_file: a path should be one line"),
     "empty_sections": ("tls_server_config:\nhttp_server_config:\nbasic_auth_users:\n", ""),
     "too_dear": ("basic_auth_users:\n  x: $2y$19$" + "a" * 53, "cost should be 4 to 18"),
     "dear": ("basic_auth_users:\n  x: $2y$18$" + "a" * 53, ""),
