@@ -64,30 +64,25 @@ class Server:
         """Serve until `stop` is set, and half a second more for answers under way."""
         asyncio.get_running_loop().set_exception_handler(_tell)
         gc.freeze()  # what is there from the start stays, and need not be looked at by each sweep
-        for listening in sockets:
-            self._start(self._accept(listening))
-        self._start(self._settings.follow(self.refresh))
-        background = set(self._tasks)
-
-        def end_if_failed(task: asyncio.Task[None]) -> None:
-            if _failed(task):
-                stop.set()
-
+        work = [self._accept(listening) for listening in sockets]
+        background = [self._start(one) for one in (*work, self._settings.follow(self.refresh))]
         for task in background:
-            task.add_done_callback(end_if_failed)
+            task.add_done_callback(lambda ended: stop.set() if _failed(ended) else None)
         await stop.wait()
         for task in background:
             task.cancel()
         for listening in sockets:
             listening.close()
+        await self._let_go()
+        for task in filter(_failed, background):
+            task.result()  # raises: without it we would live on and accept nobody
+
+    async def _let_go(self) -> None:
         await self._context.terminated.set()
         for last in (_SHUTDOWN_SECONDS, 0.1):
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=last)
             self._connections.drop()
-        for task in background:
-            if _failed(task):
-                task.result()  # raises: without it we would live on and accept nobody
 
     def refresh(self) -> None:
         """Go by what is in force now; connections made under an older certificate end."""

@@ -110,7 +110,7 @@ def test_a_server_that_can_accept_no_more_ends_instead_of_living_on_deaf() -> No
     closed = socket.socket()
     closed.close()
     server = Server(lambda _scope: Answer(200, "text/plain", b""), WebSettings(), "/metrics", 1)
-    with pytest.raises(ValueError, match="file descriptor"):
+    with pytest.raises(OSError, match="Bad file descriptor"):
         asyncio.run(asyncio.wait_for(server.run([closed], asyncio.Event()), 10))
 
 
