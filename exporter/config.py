@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -87,6 +88,8 @@ UNSUPPORTED: Final = "unsupported"
 
 _TOLD_BY_KEY: Final = ("extra_forbidden", UNSUPPORTED)  # whatever the value is
 
+_QUOTED: Final = re.compile(r" '[^']*'")  # what PyYAML cites of the text
+
 _SHOWN: Final = 100  # characters of a key or value that are told
 
 _WORDS: Final = {
@@ -129,7 +132,8 @@ def parse_as(
 ) -> tuple[_Whole, Place]:
     """Understand a YAML text as such a section, and tell the places of its keys.
 
-    No value below a key of `secrets` is ever told. Raises ConfigError.
+    With `secrets`, no value below a key of that name is told, nor one of the wrong place or of no
+    YAML. Raises ConfigError.
     """
     try:
         tree = yaml.compose(raw, Loader=yaml.SafeLoader)
@@ -137,7 +141,8 @@ def parse_as(
         document = yaml.safe_load(raw)
     except yaml.MarkedYAMLError as error:
         place = _place(name, error.problem_mark or error.context_mark)
-        raise ConfigError(f"{place}: is not YAML: {error.problem}") from None
+        problem = _QUOTED.sub("", error.problem or "") if secrets else error.problem
+        raise ConfigError(f"{place}: is not YAML: {problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         where = f" (at {error.position})" if isinstance(error, ReaderError) else ""
         said = str(error).splitlines()[0]
@@ -157,7 +162,8 @@ def parse_as(
             if isinstance(value, str | int | float | bool)
             else ""
         )
-        if first["type"] in _TOLD_BY_KEY or secrets & set(first["loc"]):
+        hidden = secrets and (len(first["loc"]) <= 1 or secrets & set(first["loc"]))
+        if first["type"] in _TOLD_BY_KEY or hidden:
             given = ""
         place = _place(name, _mark(tree, first["loc"]))
         raise ConfigError(f"{place}: {keys or 'the file'}: {what}{given}") from None

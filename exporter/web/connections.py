@@ -18,7 +18,7 @@ MOST: Final = 256
 """Connections at once. Each holds some 300 KiB with TLS, most of it asyncio's buffer."""
 
 HELLO: Final = 5.0
-"""Seconds for the TLS handshake, and as many again for the first request."""
+"""Seconds for the TLS handshake, and as many for the first request."""
 
 ANSWER: Final = 30.0
 """Seconds to make and to take one answer."""
@@ -49,7 +49,8 @@ class Connection:
         self._requests = 0
         self._retired = False
         self.since = self._loop.time()
-        self._timer = self._loop.call_later(2 * HELLO + _MERCY, self.drop)
+        hello = 2 * HELLO if context else HELLO
+        self._timer = self._loop.call_later(hello + _MERCY, self.drop)
 
     @property
     def waiting(self) -> bool:

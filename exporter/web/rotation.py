@@ -45,12 +45,12 @@ class InForce:
     def words(self) -> str:
         """Tell it without any secret."""
         if self.material is None:
-            return f"no TLS, {len(self.users)} users"
+            return f"no TLS, users: {len(self.users)}"
         m = self.material
         http2 = "HTTP/2" if m.http2 else "no HTTP/2"
         return (
             f"{m.min_version} to {m.max_version}, {http2}, client certificates verified:"
-            f" {m.demand}, {len(self.users)} users"
+            f" {m.demand}, users: {len(self.users)}"
         )
 
 
@@ -71,7 +71,6 @@ class WebSettings:
         self._stamp = self._look()
         if path is not None:
             self.in_force = self._read(path)
-            self._stamp = self._look()
 
     def reload(self) -> bool:
         """Read all files again; tell whether something else is in force now."""

@@ -217,6 +217,10 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
     [
         "basic_auth_users: {alice: hunter2}\n",
         "basic_auth_users: hunter2\n",
+        "hunter2\n",
+        "tls_server_config: hunter2\n",
+        "basic_auth_users: {alice: *hunter2}\n",
+        "basic_auth_users: {alice: !hunter2 x}\n",
         "basic_auth_users: {alice: [hunter2]}\n",
         TLS.replace("key_file: server.key", "key: [hunter2]"),
         TLS.replace("key_file: server.key", "key: hunter2"),
@@ -235,7 +239,7 @@ def test_what_is_in_force_is_told_without_secrets(papers: Papers) -> None:
         assert "$2" not in told
         assert "PRIVATE" not in told
     assert settings.in_force.words == (
-        "TLS12 to TLS13, HTTP/2, client certificates verified: none, 2 users"
+        "TLS12 to TLS13, HTTP/2, client certificates verified: none, users: 2"
     )
 
 
@@ -256,5 +260,5 @@ def test_config_check_says_what_is_in_force(papers: Papers, run: Run) -> None:
     done = run("serve", f"--web.config.file={papers.config(MUTUAL + USERS)}", "--config.check")
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == (
-        "# web: TLS12 to TLS13, HTTP/2, client certificates verified: always, 2 users"
+        "# web: TLS12 to TLS13, HTTP/2, client certificates verified: always, users: 2"
     )

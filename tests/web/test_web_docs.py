@@ -39,7 +39,7 @@ def test_the_example_works(papers: Papers) -> None:
     (papers.folder / "client-ca.crt").write_bytes((papers.folder / "ca.pem").read_bytes())
     path = papers.config((DEPLOY / "web-config.example.yml").read_text())
     assert WebSettings(path).in_force.words == (
-        "TLS12 to TLS13, HTTP/2, client certificates verified: always, 1 users"
+        "TLS12 to TLS13, HTTP/2, client certificates verified: always, users: 1"
     )
 
 
