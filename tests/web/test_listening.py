@@ -71,12 +71,10 @@ def test_it_serves_on_sockets_that_systemd_hands_over(
             assert said.status == 200, log.read_text()
             assert "hardlink_exporter_build_info" in said.body
             assert f"addresses={shown}" in log.read_text()
-            workers = subprocess.run(
-                ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False
-            )
-            for pid in workers.stdout.split():
-                environment = Path(f"/proc/{pid}/environ").read_bytes()
-                assert b"LISTEN_PID=" not in environment
+            for tasks in Path(f"/proc/{process.pid}/task").glob("*/children"):
+                for worker in tasks.read_text().split():
+                    environment = Path(f"/proc/{worker}/environ").read_bytes()
+                    assert b"LISTEN_PID=" not in environment
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0
