@@ -19,7 +19,7 @@ from exporter.commands.serve import serve
 from exporter.config import ConfigError
 from exporter.disk.roots import RootsError
 from exporter.text import one_line
-from exporter.web.server import ListenError
+from exporter.web.sockets import ListenError
 
 WRONG: Final = 2
 """Exit code of wrong usage, wrong configuration, a root that gave nothing, an unexpected error."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -38,30 +39,32 @@ Whole = Annotated[int, Field(ge=0, le=2**53)]
 Links = Annotated[int, Field(ge=1, le=2**63)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A mapping of known keys only."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class Thresholds(_Section):
+class Thresholds(Section):
     """Layers left below which an image is shown as near its end."""
 
     warning: Whole = 20
     critical: Whole = 5
 
 
-class Metrics(_Section):
+class Metrics(Section):
     """How much `/metrics` tells. `images`: that many with least left by links; 0: none."""
 
     images: Annotated[int, Field(ge=0, le=1000)] = 10
 
 
-class Scan(_Section):
+class Scan(Section):
     """How `serve` looks. `interval`: seconds between looks when no event calls for one."""
 
     interval: Annotated[float, Field(ge=0.1, le=86400)] = 30.0
 
 
-class Config(_Section):
+class Config(Section):
     """All that can be configured.
 
     `roots` empty means: find them. `links_limits` overrides, by root, the most links one
@@ -82,6 +85,13 @@ _MOST_BYTES: Final = 1 << 20
 
 _BAD_VALUES: Final = (TypeError, LookupError, AttributeError)
 
+UNSUPPORTED: Final = "unsupported"
+"""The type of pydantic's error for a key that others know and we do not."""
+
+_TOLD_BY_KEY: Final = ("extra_forbidden", UNSUPPORTED)  # whatever the value is
+
+_QUOTED: Final = re.compile(r" '[^']*'")  # what PyYAML cites of the text
+
 _SHOWN: Final = 100  # characters of a key or value that are told
 
 _WORDS: Final = {
@@ -95,35 +105,55 @@ _WORDS: Final = {
 
 def load_config(path: Path) -> Config:
     """Read and check a configuration file. Raises ConfigError."""
+    return parse_config(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file that the configuration consists of or names. Raises ConfigError."""
     try:
-        raw = read_small(path, _MOST_BYTES, follow=True)
+        return read_small(path, _MOST_BYTES, follow=True)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except BrokenFileError as error:
         raise ConfigError(f"{path}: {error}") from None
-    return parse_config(raw, str(path))
 
 
 def parse_config(raw: bytes, name: str) -> Config:
     """Understand the text of a configuration file; `name` is for what is said of it."""
+    return parse_as(Config, raw, name)[0]
+
+
+Place = Callable[..., str]
+"""Gives the place in the file, as `name:line:column`, of a key by the keys that lead to it."""
+
+_Whole = TypeVar("_Whole", bound=Section)
+
+
+def parse_as(
+    kind: type[_Whole], raw: bytes, name: str, secrets: frozenset[str] = frozenset()
+) -> tuple[_Whole, Place]:
+    """Understand a YAML text as such a section, and tell the places of its keys.
+
+    With `secrets`, no value below a key of that name is told, nor one of the wrong place or of no
+    YAML. Raises ConfigError.
+    """
     try:
         tree = yaml.compose(raw, Loader=yaml.SafeLoader)
         _refuse_repeated_keys(tree, name)
         document = yaml.safe_load(raw)
     except yaml.MarkedYAMLError as error:
         place = _place(name, error.problem_mark or error.context_mark)
-        raise ConfigError(f"{place}: is not YAML: {error.problem}") from None
+        problem = _QUOTED.sub("", error.problem or "") if secrets else error.problem
+        raise ConfigError(f"{place}: is not YAML: {problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         where = f" (at {error.position})" if isinstance(error, ReaderError) else ""
         said = str(error).splitlines()[0]
         raise ConfigError(f"{name}: is not YAML: {said}{where}") from None
     except _BAD_VALUES:  # what PyYAML raises for `!!int ''` and the like
         raise ConfigError(f"{name}: holds a value that is not what its tag says") from None
-    if document is None:
-        return Config()
     try:
         # Lists become tuples, which strict validation otherwise refuses.
-        return Config.model_validate(_tupled(document))
+        whole = kind() if document is None else kind.model_validate(_tupled(document))
     except ValidationError as error:
         first = error.errors()[0]
         keys = ".".join(one_line(str(part), _SHOWN) for part in first["loc"] if part != "[key]")
@@ -134,10 +164,12 @@ def parse_config(raw: bytes, name: str) -> Config:
             if isinstance(value, str | int | float | bool)
             else ""
         )
-        if first["type"] == "extra_forbidden":
+        hidden = secrets and (len(first["loc"]) <= 1 or secrets & set(first["loc"]))
+        if first["type"] in _TOLD_BY_KEY or hidden:
             given = ""
         place = _place(name, _mark(tree, first["loc"]))
         raise ConfigError(f"{place}: {keys or 'the file'}: {what}{given}") from None
+    return whole, lambda *loc: _place(name, _mark(tree, loc))
 
 
 def _sentence(message: str) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from engine import BUSYBOX, DOCKER, DOCKERD, Engine, engine
 from looking import Run
-from needs import missing, need_root
+from needs import missing, need_program, need_root
+from webclients import Papers, papers_in
 
 from exporter.demo.planted import PlantedRoot
 
@@ -20,6 +21,13 @@ from exporter.demo.planted import PlantedRoot
 def planted(tmp_path: Path) -> PlantedRoot:
     """Give an empty root of the overlay driver."""
     return PlantedRoot(tmp_path / "docker")
+
+
+@pytest.fixture
+def papers(tmp_path: Path) -> Papers:
+    """Give certificates for TLS, and see that there are clients that speak it."""
+    need_program("curl", "openssl")
+    return papers_in(tmp_path / "papers")
 
 
 @pytest.fixture(scope="session")

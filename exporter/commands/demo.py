@@ -15,7 +15,7 @@ from exporter.config import Scan
 from exporter.daemon.program import Daemon
 from exporter.demo.growth import LINKS_LIMIT, Growth
 from exporter.logs import start_logging
-from exporter.web.server import listen
+from exporter.web.sockets import listen
 
 _INTERVAL: Final = 0.3
 _STEP: Final = 1.0

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
-from typing import Final
 
 import click
 import yaml
 
 from exporter.commands.common import DEFAULT_PORT, StopError, absolute, common, config_of, version
 from exporter.config import Config
-from exporter.daemon.program import Daemon
-from exporter.disk.files import BrokenFileError, read_small
+from exporter.daemon.program import MOST_REQUESTS, Daemon
 from exporter.disk.roots import roots_of
 from exporter.logs import logger, start_logging
-from exporter.web.server import listen
-
-_MOST_BYTES: Final = 1 << 20
+from exporter.web.rotation import WebSettings
+from exporter.web.sockets import inherited, listen, shown
 
 
 @click.command()
@@ -34,7 +32,21 @@ _MOST_BYTES: Final = 1 << 20
     "--web.config.file",
     "web_config",
     type=click.Path(path_type=Path),
-    help="Web configuration file; TLS and authentication are not supported yet.",
+    help="Web configuration file: TLS, HTTP/2, headers, basic authentication.",
+)
+@click.option(
+    "--web.systemd-socket",
+    "activated",
+    is_flag=True,
+    help="Listen on the sockets that systemd hands over, instead of addresses.",
+)
+@click.option(
+    "--web.max-requests",
+    "most_requests",
+    type=click.IntRange(min=0),
+    default=MOST_REQUESTS,
+    show_default=True,
+    help="Most scrapes at once; 0 is no limit.",
 )
 @click.option(
     "--web.telemetry-path",
@@ -54,6 +66,8 @@ def serve(
     root: tuple[str, ...],
     addresses: tuple[str, ...],
     web_config: Path | None,
+    activated: bool,
+    most_requests: int,
     metrics_path: str,
     check: bool,
     config_file: Path | None,
@@ -66,31 +80,22 @@ def serve(
     Each ROOT replaces those of the configuration; with neither, they are found.
     """
     start_logging(log_level, log_format)
-    _refuse_web_config(web_config)
     if not metrics_path.startswith("/") or metrics_path == "/":
         raise StopError("--web.telemetry-path: it should begin with / and be more than that")
+    settings = WebSettings(web_config)
     if check:
         _say_in_force(config_of(config_file), root, rootfs, addresses)
+        click.echo(f"# web: {settings.in_force.words}")
         return
     daemon = Daemon(lambda: config_of(config_file), root, rootfs, version())
-    sockets = [listen(address) for address in addresses]
-    logger().info("listening", addresses=" ".join(addresses), version=version())
-    asyncio.run(daemon.run(sockets, metrics_path))
-
-
-def _refuse_web_config(path: Path | None) -> None:
-    if path is None:
-        return
-    try:
-        lines = read_small(path, _MOST_BYTES, follow=True).splitlines()
-    except OSError as error:
-        raise StopError(f"{path}: cannot be read: {error.strerror}") from None
-    except BrokenFileError as error:
-        raise StopError(f"{path}: {error}") from None
-    if any(line.strip() and not line.lstrip().startswith(b"#") for line in lines):
-        raise StopError(
-            f"{path}: web configuration is not supported by this version; leave the file empty"
-        )
+    sockets = inherited(os.environ) if activated else [listen(address) for address in addresses]
+    logger().info(
+        "listening",
+        addresses=" ".join(shown(s) for s in sockets) if activated else " ".join(addresses),
+        web=settings.in_force.words,
+        version=version(),
+    )
+    asyncio.run(daemon.run(sockets, metrics_path, settings, most_requests))
 
 
 def _say_in_force(

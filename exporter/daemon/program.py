@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from exporter.config import Config, ConfigError
 from exporter.daemon.monitor import Monitor
@@ -20,8 +21,12 @@ from exporter.logs import logger
 from exporter.telling.view import Loaded, View
 from exporter.text import path_text
 from exporter.web.app import App
-from exporter.web.server import run_server
+from exporter.web.rotation import WebSettings
+from exporter.web.server import Server
 from exporter.web.status import Status
+
+MOST_REQUESTS: Final = 40
+"""Scrapes at once where nothing else is said: the default of Prometheus' own exporters."""
 
 
 class Daemon:
@@ -40,6 +45,7 @@ class Daemon:
         self._config = load()
         self._loaded = Loaded(successful=True, at=time.time())
         self._monitor = Monitor(rootfs)
+        self._web = WebSettings()
 
     def status(self) -> Status:
         """Give what the pages show."""
@@ -48,11 +54,16 @@ class Daemon:
             self._monitor.reports,
             self._version,
             config.metrics.images,
-            self._loaded,
+            self._both_loaded(),
             self._monitor.watches,
         )
         named, rootfs = tuple(self._named), path_text(self._rootfs)
         return Status(view, config, self._monitor.ready, named, rootfs)
+
+    def _both_loaded(self) -> Loaded:
+        """Tell how the newest readings went, of the configuration and of the web configuration."""
+        ours, web = self._loaded, self._web
+        return Loaded(ours.successful and web.successful, max(ours.at, web.read_at))
 
     def reload(self) -> None:
         """Read the configuration again; a bad one is refused and the old one kept."""
@@ -71,16 +82,31 @@ class Daemon:
         find = partial(roots_of, self._named or config.roots, self._rootfs, config.links_limits)
         self._monitor.follow(find, config.scan.interval)
 
-    async def run(self, sockets: list[socket.socket], metrics_path: str) -> None:
-        """Run until a signal says to stop."""
+    async def run(
+        self,
+        sockets: list[socket.socket],
+        metrics_path: str,
+        web: WebSettings | None = None,
+        most_requests: int = MOST_REQUESTS,
+    ) -> None:
+        """Run until a signal says to stop. `web` is the web configuration, if there is one."""
+        self._web = web or self._web
+        server = Server(
+            App(self.status, metrics_path).answer, self._web, metrics_path, most_requests
+        )
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+        def reload() -> None:
+            self.reload()
+            self._web.ask()
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
         self._follow()
         try:
-            await run_server(App(self.status, metrics_path), sockets, stop)
+            await server.run(sockets, stop)
         finally:
             self._monitor.stop()
         logger().info("stopped")

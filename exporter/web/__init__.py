@@ -1,1 +1,8 @@
-"""The HTTP side: read-only pages, rendered from the newest reports."""
+"""The HTTP side: read-only pages, rendered from the newest reports.
+
+    sockets  ->  server       ->  guard            ->  app, page
+    where        connections      auth, turns          what is told
+    to listen    TLS and time     who may, how much
+
+`rotation` reads the web configuration file and what it names; `config` and `tls` understand them.
+"""

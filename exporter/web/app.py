@@ -1,4 +1,4 @@
-"""The ASGI application: a few read-only pages, each rendered from the newest reports."""
+"""The pages: a few, read-only, each rendered from the newest reports."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import gzip
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qs
 
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+from hypercorn.typing import HTTPScope
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from exporter.telling.metrics import ViewCollector
 from exporter.telling.report import to_json
+from exporter.web.answer import PLAIN, Answer
 from exporter.web.page.document import POLICY, status_page
 from exporter.web.status import Status
 
@@ -23,21 +24,10 @@ _REFUSED: Final = re.compile(r";\s*q=0(\.0*)?\s*(;|$)")
 
 _HTML: Final = "text/html; charset=utf-8"
 _JSON: Final = "application/json"
-_PLAIN: Final = "text/plain; charset=utf-8"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP response, before compression."""
-
-    status: int
-    content_type: str
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class App:
-    """The ASGI application. `status` gives what is to be shown, without touching the disk."""
+    """All pages. `status` gives what is to be shown, without touching the disk."""
 
     def __init__(self, status: Callable[[], Status], metrics_path: str = "/metrics") -> None:
         self._status = status
@@ -47,37 +37,11 @@ class App:
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
-    async def __call__(
-        self, scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
-        """Answer one request; the start and end of the server are answered with nothing."""
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000, "reason": None})
-        if scope["type"] != "http":
-            return
-        answer = self._answer(scope)
-        headers = [
-            (b"content-type", answer.content_type.encode()),
-            (b"content-length", str(len(answer.body)).encode()),
-            (b"x-content-type-options", b"nosniff"),
-            (b"cache-control", b"no-store"),
-            *answer.headers,
-        ]
-        await send(
-            {
-                "type": "http.response.start",
-                "status": answer.status,
-                "headers": headers,
-                "trailers": False,
-            }
-        )
-        body = b"" if scope["method"] == "HEAD" else answer.body
-        await send({"type": "http.response.body", "body": body, "more_body": False})
-
-    def _answer(self, scope: HTTPScope) -> Answer:
+    def answer(self, scope: HTTPScope) -> Answer:
+        """Answer one request."""
         if scope["method"] not in ("GET", "HEAD"):
             body = b"only GET and HEAD are answered here\n"
-            return Answer(405, _PLAIN, body, ((b"allow", b"GET, HEAD"),))
+            return Answer(405, PLAIN, body, ((b"allow", b"GET, HEAD"),))
         path = scope["path"]
         if path == self._metrics_path:
             return self._metrics(scope)
@@ -86,12 +50,12 @@ class App:
         if path == "/api/v1/report":
             return Answer(200, _JSON, to_json(self._status().view.reports).encode())
         if path == "/-/healthy":
-            return Answer(200, _PLAIN, b"healthy\n")
+            return Answer(200, PLAIN, b"healthy\n")
         if path == "/-/ready":
             if self._status().ready:
-                return Answer(200, _PLAIN, b"ready\n")
-            return Answer(503, _PLAIN, b"not ready: a root has no answer yet\n")
-        return Answer(404, _PLAIN, b"not found; there is a list of pages at /\n")
+                return Answer(200, PLAIN, b"ready\n")
+            return Answer(503, PLAIN, b"not ready: a root has no answer yet\n")
+        return Answer(404, PLAIN, b"not found; there is a list of pages at /\n")
 
     def _page(self, scope: HTTPScope) -> Answer:
         page = status_page(self._status(), self._metrics_path, time.time()).encode()

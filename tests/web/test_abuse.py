@@ -1,0 +1,218 @@
+"""It keeps answering: bad clients by the hundred, and a good one that scrapes among them."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import trustme
+from attacks import (
+    ATTACKS,
+    Attack,
+    Target,
+    memory_of,
+    saying,
+    silent_below_tls,
+    sockets_of,
+    statuses_by_http2,
+    under,
+    without_window,
+)
+from serving import Served, served
+
+from exporter.demo.planted import PlantedRoot
+from exporter.web.connections import ANSWER, MOST
+
+OURS = 20
+"""Sockets of the daemon beside its connections, at most."""
+
+SECONDS = 10.0
+"""What Prometheus waits for a scrape by default: all is lost beyond it."""
+
+MEGABYTES = 220
+"""Bound of the daemon's memory under any of these; see deploy/web-config.md."""
+
+
+@contextmanager
+def target_of(
+    folder: Path, root: Path, *, tls: bool, words: tuple[str, ...] = ()
+) -> Iterator[tuple[Served, Target]]:
+    trusted = ""
+    if tls:
+        ca = trustme.CA()
+        issued = ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem
+        issued.write_to_path(folder / "both.pem")
+        (folder / "web.yml").write_text(
+            "tls_server_config: {cert_file: both.pem, key_file: both.pem}\n"
+        )
+        words = (*words, f"--web.config.file={folder / 'web.yml'}")
+        trusted = ca.cert_pem.bytes().decode()
+    with served(folder, *words, str(root)) as daemon:
+        target = Target(daemon.port, trusted)
+        daemon.await_that(lambda: target.scrape("/-/ready")[0] == 200)
+        yield daemon, target
+
+
+@pytest.fixture(scope="module", params=["plain text", "TLS"])
+def daemon(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Served, Target]]:
+    folder = tmp_path_factory.mktemp("abused")
+    root = PlantedRoot(folder / "docker")
+    root.image(root.layer((), lambda t: (t / "file").touch()), "base:1")
+    with target_of(folder, root.path, tls=request.param == "TLS") as both:
+        yield both
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: a.name)
+def test_a_good_client_is_served_amid(attack: Attack, daemon: tuple[Served, Target]) -> None:
+    running, target = daemon
+    if attack.only_tls and not target.ca:
+        return
+    pid = running.process.pid
+    with under(attack, target):
+        for _ in range(5):
+            status, seconds = target.scrape()
+            assert status == 200
+            assert seconds < SECONDS
+            assert sockets_of(pid) <= MOST + OURS
+            assert memory_of(pid) < MEGABYTES
+    assert "level=error" not in running.log.read_text()
+
+
+def test_silent_connections_are_closed_in_the_end(daemon: tuple[Served, Target]) -> None:
+    """Before the handshake, before a request, amid its headers, and amid HTTP/2's first words."""
+    running, target = daemon
+    words = (b"", b"GET /metrics HTTP/1.1\r\nX", b"PRI * HTTP/2.0\r\n\r\n")
+    with ExitStack() as stack:
+        clients = [stack.enter_context(saying(w)(target)) for w in words]
+        clients.append(stack.enter_context(silent_below_tls(target)))
+        for client in clients:
+            client.settimeout(30)
+            with suppress(ssl.SSLError, ConnectionError):
+                while client.recv(1000):
+                    pass
+    running.await_that(lambda: sockets_of(running.process.pid) < OURS)
+
+
+def raw(target: Target, words: bytes) -> bytes:
+    """Say this, and give all that comes until the server closes."""
+    with saying(words)(target) as client:
+        client.settimeout(30)
+        answer = b""
+        with suppress(ssl.SSLError, ConnectionError):
+            while piece := client.recv(1 << 16):
+                answer += piece
+        return answer
+
+
+GET = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (GET % b"/../../etc/passwd", b"404"),
+        (GET % b"/%2e%2e/%2e%2e/etc/passwd", b"404"),
+        (GET % b"/metrics/", b"404"),
+        (GET % b"//metrics", b"404"),
+        (GET % b"/metrics%00", b"404"),
+        (GET % b"/%ff%fe", b"404"),
+        (GET % b"http://other/metrics", b"404"),
+        (GET % b"*", b"404"),
+        (GET % b"/metrics?name[]=%ff%00&&=", b"200"),
+        (GET % (b"/" + b"x" * 10_000), b"404"),
+        (GET % (b"/" + b"x" * 100_000), b"431"),
+        (GET % "/é".encode(), b"400"),
+        (
+            b"PUT /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc",
+            b"405",
+        ),
+        (b"TRACE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"405"),
+        (b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"405"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET  /  HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x00\x05hello\r\n\r\n", b"400"),
+        (
+            b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n\r\n",
+            b"403",
+        ),
+    ],
+)
+def test_odd_requests_get_a_plain_answer_and_the_connection_ends(
+    words: bytes, status: bytes, daemon: tuple[Served, Target]
+) -> None:
+    _, target = daemon
+    answer = raw(target, words)
+    assert answer.startswith(b"HTTP/1.1 " + status), answer[:200]
+    assert b"root:" not in answer
+
+
+def test_a_client_that_closes_its_half_still_gets_its_answer(
+    daemon: tuple[Served, Target],
+) -> None:
+    _, target = daemon
+    if target.ca:  # without TLS's own farewell this is a broken connection there
+        return
+    with saying(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")(target) as client:
+        client.settimeout(30)
+        socket.socket.shutdown(client, socket.SHUT_WR)
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 200")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Target]]:
+    """Give a daemon whose report is larger than HTTP/2 sends unasked, and that answers one at once."""
+    folder = tmp_path_factory.mktemp("large")
+    root = PlantedRoot(folder / "docker")
+    chain = root.layer((), lambda t: (t / "file").touch())
+    for n in range(200):
+        chain = root.layer(() if n % 50 == 0 else chain, lambda t: (t / "file").touch())
+        root.image(chain, f"image:{n}")
+    with target_of(folder, root.path, tls=True, words=("--web.max-requests=1",)) as both:
+        yield both
+
+
+def test_beyond_max_requests_a_client_is_told_to_come_again(large: tuple[Served, Target]) -> None:
+    """A client that takes nothing has the one place; for a moment it keeps it."""
+    _, target = large
+
+    def statuses() -> tuple[int, ...]:
+        with without_window(target, "/api/v1/report", streams=1):
+            return tuple(target.scrape(p)[0] for p in ("/api/v1/report", "/metrics", "/-/healthy"))
+
+    deadline = time.monotonic() + 30
+    while (seen := statuses()) != (503, 200, 200):
+        assert time.monotonic() < deadline, seen
+        assert target.scrape("/api/v1/report")[0] in (200, 503)
+
+
+def test_who_does_not_take_an_answer_gives_the_place_to_the_next(
+    large: tuple[Served, Target],
+) -> None:
+    _, target = large
+    time.sleep(1)
+    with without_window(target, "/api/v1/report", streams=1) as stuck:
+        time.sleep(1)
+        assert target.scrape("/api/v1/report")[0] == 200
+        stuck.settimeout(ANSWER / 2)
+        with suppress(ssl.SSLError, ConnectionError):
+            while stuck.recv(1 << 16):
+                pass
+
+
+def test_many_requests_at_once_on_one_http2_connection_are_all_answered(
+    daemon: tuple[Served, Target],
+) -> None:
+    _, target = daemon
+    if not target.ca:
+        return
+    assert statuses_by_http2(target, *["/metrics"] * 8) == [200] * 8
