@@ -175,7 +175,9 @@ def test_a_daemon_json_that_cannot_be_read_is_one_sentence(host: Path) -> None:
     (host / "etc/docker/daemon.json").mkdir()
     with pytest.raises(RootsError) as error:
         discovered_roots(host, {})
-    assert str(error.value) == "/etc/docker/daemon.json: is not a regular file; name the roots instead"
+    assert (
+        str(error.value) == "/etc/docker/daemon.json: is not a regular file; name the roots instead"
+    )
 
 
 def test_roots_of_user_namespaces_are_found_below_the_data_root(host: Path) -> None:
