@@ -26,7 +26,7 @@ docker import "$base" hardlink-base >/dev/null
 say "the image"
 deploy/container/wheels.sh 3.11
 DOCKER_BUILDKIT=0 docker build --quiet --build-arg BASE=hardlink-base \
-  -t hardlink-exporter -f deploy/Dockerfile . >/dev/null
+  -t hardlink-exporter -f deploy/Dockerfile . >/dev/null 2>"$work/build" || { cat "$work/build"; exit 1; }
 docker image inspect -f '{{len .RootFS.Layers}} layer, {{.Size}} bytes' hardlink-exporter
 
 rights=(--read-only --cap-drop ALL --cap-add DAC_READ_SEARCH --security-opt no-new-privileges)
@@ -48,7 +48,8 @@ docker rm -f "$name" >/dev/null
 
 say "the profile of an old engine"
 old=(--security-opt "seccomp=$work/2017.json")
-ask "${old[@]}"
+ask "${old[@]}" | tee "$work/answer"
+grep -q EPERM "$work/answer"
 root=$(docker info -f '{{.DockerRootDir}}')
 docker run -d --name "$name" --network none "${rights[@]}" "${old[@]}" --health-interval 1s \
   -v /:/host:ro hardlink-exporter serve --path.rootfs=/host "$root" >/dev/null
@@ -57,7 +58,11 @@ for _ in $(seq 60); do
   [ "$(docker inspect -f '{{.State.Health.Status}}' "$name")" = healthy ] && break
   sleep 1
 done
-docker inspect -f 'container {{.State.Status}} and {{.State.Health.Status}}' "$name"
+docker inspect -f 'container {{.State.Status}} and {{.State.Health.Status}}' "$name" | tee "$work/state"
+if ! grep -qx 'container running and healthy' "$work/state"; then
+  docker logs "$name"
+  exit 1
+fi
 inside 'import glob
 for path in sorted(glob.glob("/proc/[0-9]*")):
     told = dict(line.split(":\t", 1) for line in open(path + "/status"))

@@ -6,7 +6,9 @@ allow after Docker 17 is gone from it, so that it gets the answer for unknown ca
 C libraries take that for a refusal, not for "ask in the old way" (ENOSYS), above all of clone3.
 
 Sources: moby `profiles/seccomp/default.json` of 2017 and of v20.10.24; clone3 has its own answer,
-ENOSYS, since v20.10.10.
+ENOSYS, since v20.10.10. These calls are named with EPERM, not left out: today's runc would
+answer ENOSYS to calls newer than all that a profile names (opencontainers/runc
+`libcontainer/seccomp/patchbpf`), which the runtimes of then did not.
 """
 
 import json
@@ -31,7 +33,13 @@ EPERM = 1
 
 def as_of_2017(applied: dict[str, Any]) -> dict[str, Any]:
     """Make an old engine's profile out of a runtime's `linux.seccomp`."""
-    rules = []
+    refused = {
+        "names": sorted(LEARNED_LATER),
+        "action": "SCMP_ACT_ERRNO",
+        "errnoRet": EPERM,
+        "args": [],
+    }
+    rules: list[dict[str, Any]] = [refused]
     for rule in applied["syscalls"]:
         names = [
             name

@@ -17,7 +17,7 @@ from engine import Engine, engine, tar, tar_of
 from looking import Run
 from needs import need_program
 from pybase import fill_with_python
-from shipped import NAME, PAGE, TOP, Container, blocks, checkout, running, samples, shell, words
+from shipped import NAME, PAGE, Container, blocks, checkout, running, samples, shell, words
 
 from exporter.commands.common import version
 
@@ -123,10 +123,6 @@ def test_the_image_says_what_it_is_and_how_it_runs(built: Built) -> None:
     assert (labels["title"], labels["version"]) == (NAME, version())
     assert (config["Cmd"], config["StopSignal"], config["User"]) == (["serve"], "SIGTERM", "0:0")
     assert list(config["ExposedPorts"]) == ["10650/tcp"]
-
-
-def test_the_readme_and_the_page_give_the_same_command() -> None:
-    assert blocks(TOP / "README.md", "docker run") == blocks(PAGE, "docker run")[:1]
 
 
 def test_on_a_host_its_metrics_equal_those_of_a_scan_from_outside(
