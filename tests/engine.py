@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 DOCKER = "/usr/bin/docker"
 DOCKERD = "/usr/sbin/dockerd"
@@ -46,6 +47,11 @@ class Engine:
             raise AssertionError(f"docker {' '.join(words)} failed: {said}")
         return said
 
+    def inspect(self, name: str) -> dict[str, Any]:
+        """Tell what the engine knows of a container or an image."""
+        found: dict[str, Any] = json.loads(self.docker("inspect", name))[0]
+        return found
+
     def import_tree(self, tree: Path, tag: str) -> None:
         """Make a base image of a folder, its hard links kept."""
         self.docker("import", "-", tag, stdin=tar_of(tree))
@@ -61,19 +67,30 @@ class Engine:
         return self.docker("load", stdin=image_archive(layers, tag), check=False)
 
 
+_AS_ON_A_HOST = 'mount --make-rshared / && mount --bind "$0" "$1" && shift && exec "$@"'
+
+
 @contextmanager
-def engine(folder: Path, driver: str) -> Iterator[Engine]:
+def engine(folder: Path, driver: str, at: Path | None = None) -> Iterator[Engine]:
     """Run an engine whose data-root is below `folder` until the block ends.
 
-    Its sockets are elsewhere: a socket's path has at most 107 bytes.
+    With `at` it lives as on a host that systemd started: in a mount namespace of its own, where
+    `/` is shared, it has its data-root at that path. Its sockets are elsewhere: a socket's path
+    has at most 107 bytes.
     """
     root = folder / "data"
+    namespace: list[str] = []
+    if at is not None:
+        root.mkdir()
+        at.mkdir(parents=True, exist_ok=True)
+        namespace = ["unshare", "--mount", "--propagation", "slave"]
+        namespace += ["sh", "-c", _AS_ON_A_HOST, str(root), str(at)]
     state = Path(tempfile.mkdtemp(prefix="engine-"))
     socket = state / "s"
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
             [
-                *(DOCKERD, "--storage-driver", driver, "--data-root", str(root)),
+                *(*namespace, DOCKERD, "--storage-driver", driver, "--data-root", str(at or root)),
                 *("--exec-root", str(state), "-H", f"unix://{socket}", "-p", str(state / "pid")),
                 *("--bridge=none", "--iptables=false", "--ip6tables=false"),
                 *("--ip-forward=false", "--ip-masq=false"),

@@ -120,13 +120,14 @@ def test_this_hosts_tables_tell_the_mount_that_a_folder_stands_on(tmp_path: Path
 def test_names_hidden_by_mounts_are_told_by_their_folder(tmp_path: Path) -> None:
     home, root = tmp_path / "overlay", tmp_path / "overlay/3f/root"
     (root / "etc").mkdir(parents=True)
-    (home / "9c/merged").mkdir(parents=True)
+    (home / "9c/merged/proc").mkdir(parents=True)
     (tmp_path / "overlay2").mkdir()
     mounts = [
         mount(os.fsencode(root / "etc/hosts")),
         mount(os.fsencode(root / "etc/new\nline")),
         mount(os.fsencode(root) + b"/\xff"),
         mount(os.fsencode(home / "9c/merged")),  # a container's own: nobody walks there
+        mount(os.fsencode(home / "9c/merged/proc")),
         mount(os.fsencode(home)),  # the driver's whole folder: it is what we stand on
         mount(os.fsencode(tmp_path / "overlay2/x")),
         mount(os.fsencode(home / "gone/root/x")),

@@ -78,16 +78,17 @@ def mount_of(fd: int, mounts: Iterable[Mount], proc: Path = PROC) -> Mount | Non
 def covered_below(home: Path, mounts: Iterable[Mount]) -> dict[tuple[int, int], frozenset[str]]:
     """Tell which names below `home` are hidden by a mount, by their directory's (device, inode).
 
-    A container's own `merged` is such a name; nobody walks the folder it stands in.
+    A container's own `merged` is such a name, and what is mounted in it; nobody walks there. We
+    see the latter from inside a container that has the host's `/` below its own.
     """
     below = os.fsencode(os.path.realpath(home)) + b"/"
     names: dict[tuple[int, int], set[str]] = defaultdict(set)
     for mount in mounts:
         if not mount.point.startswith(below):
             continue
-        directory, name = os.path.split(mount.point)
-        if name == b"merged" and os.path.dirname(directory) + b"/" == below:
+        if mount.point[len(below) :].split(b"/")[1:2] == [b"merged"]:
             continue
+        directory, name = os.path.split(mount.point)
         try:
             status = os.stat(directory)
         except OSError:  # unmounted meanwhile, or not ours to see: then it hides nothing we walk
