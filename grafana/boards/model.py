@@ -127,7 +127,7 @@ class Annotation:
             "expr": self.expr,
             "step": "60s",
             "titleFormat": "{{alertname}}",
-            "textFormat": "{{instance}} {{root}}",
+            "textFormat": "{{severity}}",
             "tagKeys": "severity",
         }
 

@@ -190,18 +190,18 @@ def text(title: str, markdown: str, *, width: int = 24, height: int = 6) -> Pane
 
 
 def column(heading: str, properties: Mapping[str, Any]) -> Json:
-    """Give a column of a table a look of its own."""
-    return {
-        "matcher": {"id": "byName", "options": heading},
-        "properties": [{"id": id, "value": value} for id, value in properties.items()],
-    }
+    """Give a column of a table, or the line of this legend, a look of its own."""
+    return _override({"id": "byName", "options": heading}, properties)
 
 
-def line(pattern: str, properties: Mapping[str, Any]) -> Json:
+def lines(pattern: str, properties: Mapping[str, Any]) -> Json:
     """Give the lines whose legend matches a look of their own."""
-    return column(f"/{pattern}/", properties) | {
-        "matcher": {"id": "byRegexp", "options": f"/{pattern}/"}
-    }
+    return _override({"id": "byRegexp", "options": f"/{pattern}/"}, properties)
+
+
+def _override(matcher: Json, properties: Mapping[str, Any]) -> Json:
+    found = [{"id": id, "value": value} for id, value in properties.items()]
+    return {"matcher": matcher, "properties": found}
 
 
 def colours(steps: Steps) -> Json:

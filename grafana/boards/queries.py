@@ -11,16 +11,20 @@ from exporter.config import Config
 DRIVEN: Final = "job, instance, root, driver"
 """The labels of a figure of one root and driver."""
 
-_LEVELS: Final = Config().thresholds
+LEVELS: Final = Config().thresholds
+"""Layers left below which the alerts warn, by default."""
 
 LEFT_STEPS: Final[Steps] = (
     (None, "red"),
-    (_LEVELS.critical, "orange"),
-    (_LEVELS.warning, "green"),
+    (LEVELS.critical, "orange"),
+    (LEVELS.warning, "green"),
 )
 """The colours of layers left: the defaults of the configuration's thresholds."""
 
 LEFT_WORDS: Final[Words] = {0: ("0: the next layer fails", "red")}
+
+PLACE: Final = "{{root}} ({{driver}})"
+"""The legend of what is told of one root and driver."""
 
 HOST: Final = 'job=~"$job",instance=~"$instance"'
 ROOT: Final = f'{HOST},root=~"$root"'
@@ -59,15 +63,16 @@ def with_doubt(
 
 
 def alert_marks(selected: str) -> tuple[Annotation, ...]:
-    """Mark in time where an alert fired, critical ones in red."""
+    """Mark in time where alerts fired, critical ones in red; one mark for all roots of an alert."""
     return tuple(
         Annotation(
             f"Alerts: {name}",
-            f'ALERTS{{alertname=~"Hardlink.+",alertstate="firing",severity{which},{selected}}}',
+            "count by (alertname, severity)"
+            f' (ALERTS{{alertname=~"Hardlink.+",alertstate="firing",severity{which},{selected}}})',
             colour,
         )
         for name, which, colour in (
             ("critical", '="critical"', "red"),
-            ("others", '!="critical"', "orange"),
+            ("warning", '="warning"', "orange"),
         )
     )
