@@ -57,10 +57,10 @@ ABOUT_TO_STOP: Final = (
     ),
     stat(
         "Runs out in",
-        "When none is left, at the average pace of the time range shown at the top; empty while nothing falls."
+        "When none is left of what ends first, at the average pace of the time range shown at the top; empty while nothing falls."
         " A straight line through past builds: it knows nothing of what you will build or remove.",
         Target(
-            f"{_BREAKS} / (deriv({_BREAKS}[$__range]) * -1 > 0)",
+            f"bottomk by ({DRIVEN}) (1, {_BREAKS} / (deriv({_BREAKS}[$__range]) * -1 > 0))",
             f"{PLACE}: {{{{resource}}}}",
             instant=True,
         ),
