@@ -6,17 +6,21 @@ SIGTERM and SIGINT end it within a second; SIGHUP reads the configuration again.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from exporter.config import Config, ConfigError
 from exporter.daemon.monitor import Monitor
+from exporter.daemon.notify import Notifier
 from exporter.disk.roots import roots_of
 from exporter.logs import logger
+from exporter.telling.standing import standing
 from exporter.telling.view import Loaded, View
 from exporter.web.app import App, Status
 from exporter.web.server import run_server
@@ -72,12 +76,40 @@ class Daemon:
         """Run until a signal says to stop."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        notifier = Notifier.taken_from(os.environ)
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up, notifier)
         self._follow()
+        telling = asyncio.create_task(self._tell(notifier, stop))
         try:
             await run_server(App(self.status, metrics_path), sockets, stop)
         finally:
+            telling.cancel()
             self._monitor.stop()
         logger().info("stopped")
+
+    def _hang_up(self, notifier: Notifier | None) -> None:
+        if notifier is not None:
+            notifier.reloading()
+        self.reload()
+        if notifier is not None:
+            notifier.serving(self._standing())
+
+    async def _tell(self, notifier: Notifier | None, stop: asyncio.Event) -> None:
+        """Give systemd its signs of life: from the loop that answers requests, and from nowhere else.
+
+        The daemon is ready once its sockets are open, not when each root has its first answer:
+        a root on a dead mount never has one, and /-/ready is there to tell.
+        """
+        if notifier is None:
+            return
+        while not stop.is_set():
+            notifier.serving(self._standing())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), notifier.pause)
+        notifier.stopping()
+
+    def _standing(self) -> str:
+        status = self.status()
+        return standing(status.view, ready=status.ready)
