@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import site
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,6 +80,12 @@ class Booted:
         """Ask the daemon, on the unit's own port."""
         return self.run("curl", "-sS", "--max-time", "10", f"http://127.0.0.1:10650{path}")
 
+    @property
+    def ready(self) -> bool:
+        """Whether the daemon answers, and has its first answer of every root."""
+        url = "http://127.0.0.1:10650/-/ready"
+        return self.run("curl", "-sS", "--max-time", "10", url, check=False) == "ready\n"
+
     def report(self) -> list[dict[str, Any]]:
         roots: list[dict[str, Any]] = json.loads(self.get("/api/v1/report"))["roots"]
         return roots
@@ -146,11 +152,10 @@ def _prepare(prepared: Path, files: dict[str, str]) -> None:
 
 def _code() -> list[str]:
     """Show it our interpreter and our packages, wherever these are."""
-    (packages,) = site.getsitepackages()
     shown = {
         "interpreter": sys.base_prefix,
         "code": str(Path(exporter.__file__).parent.parent),
-        "packages": packages,
+        "packages": sysconfig.get_path("purelib"),
     }
     return [f"--bind-ro={path}:/opt/{name}" for name, path in shown.items()]
 
