@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,14 +79,19 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(folder: Path, *words: str, command: str = "serve") -> Iterator[Served]:
-    """Run the daemon until the block ends; it is answering when the block begins."""
+def served(
+    folder: Path, *words: str, command: str = "serve", under: Sequence[str] = ()
+) -> Iterator[Served]:
+    """Run the daemon until the block ends; it is answering when the block begins.
+
+    `under` is a program that runs it and passes signals on, with that program's own words.
+    """
     port = free_port()
     log = folder / "stderr"
     with log.open("wb") as stderr, (folder / "stdout").open("wb") as stdout:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "exporter", command),
+                *(*under, sys.executable, "-m", "exporter", command),
                 *(f"--web.listen-address=127.0.0.1:{port}", *words),
             ],
             stdout=stdout,

@@ -49,7 +49,7 @@ def make_setuid():
 
 print(json.dumps({
     "list a folder of root's": told(lambda: os.listdir("/var/lib/docker/image") and "done"),
-    "read the watch's limits": told(lambda: open("/proc/sys/fs/inotify/max_user_watches").close()),
+    "read when the host booted": told(lambda: open("/proc/stat").close()),
     "list /root": told(lambda: ",".join(os.listdir("/root")) or "nothing"),
     "write to the root": write("/var/lib/docker/file"),
     "write to /etc": write("/etc/file"),
@@ -76,7 +76,7 @@ print(json.dumps({
 """
 """Tries what the daemon must be able to do, and what it must not; tells the errno of each."""
 
-ALLOWED = {"list a folder of root's": "done", "read the watch's limits": "done"}
+ALLOWED = {"list a folder of root's": "done", "read when the host booted": "done"}
 DENIED = {
     "list /root": "nothing",
     "write to the root": "EROFS",
