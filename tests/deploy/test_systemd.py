@@ -305,3 +305,26 @@ def test_systemd_rates_the_unit_at_most_2_0() -> None:
     )
     assert done.returncode == 0, done.stdout
     assert "Overall exposure level" in done.stdout
+
+
+def drop_in_of(socket_unit: str) -> list[str]:
+    """Take the drop-in out of the socket unit's own words."""
+    commented = [line[4:] for line in socket_unit.splitlines() if line.startswith("#   ")]
+    return [line for line in commented if not line.startswith("#")]
+
+
+def test_systemd_can_hold_the_port_and_the_service_needs_no_network(host: Host, run: Run) -> None:
+    """The socket unit and its drop-in: a scrape starts the service, and none is refused meanwhile."""
+    if "--web.systemd-socket" not in run("serve", "--help").stdout:
+        pytest.skip("serve takes no socket of systemd yet")
+    text = "\n".join(drop_in_of((UNITS / "hardlink-exporter.socket").read_text()))
+    host.drop_in(text)
+    host.systemd.systemctl("start", "hardlink-exporter.socket")
+    assert host.systemd.shown(SERVICE, "ActiveState") == "inactive"
+    assert "hardlink_exporter_build_info" in host.systemd.get("/metrics")
+    host.systemd.await_that(lambda: host.systemd.ready)
+    assert host.systemd.report()[0]["up"]
+    devices = host.systemd.run("cat", f"/proc/{host.pid}/net/dev").splitlines()[2:]
+    assert [line.split(":")[0].strip() for line in devices] == ["lo"]
+    host.systemd.systemctl("restart", SERVICE)
+    assert "hardlink_exporter_build_info" in host.systemd.get("/metrics")
