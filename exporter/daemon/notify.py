@@ -20,27 +20,24 @@ STATUS_SECONDS: Final = 10.0
 class Notifier:
     """Tells whoever listens on `address`: a path, or an abstract name that begins with `@`.
 
-    `pause` is how many seconds may pass between two signs of life.
+    Where it is empty nobody listens, and nothing is told. `pause` is how many seconds may pass
+    between two signs of life.
     """
 
     def __init__(self, address: str, pause: float) -> None:
         self.pause = pause
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
+        self._socket: socket.socket | None = None
         self._failed = False
 
     @classmethod
-    def taken_from(cls, environment: MutableMapping[str, str]) -> Self | None:
-        """Take what systemd told us out of the environment: no worker shall speak in our name.
-
-        None where nobody listens.
-        """
+    def taken_from(cls, environment: MutableMapping[str, str]) -> Self:
+        """Take what systemd told us out of the environment: no worker shall speak in our name."""
         pause = pause_of(environment)
         address = environment.pop("NOTIFY_SOCKET", "")
         for name in ("WATCHDOG_USEC", "WATCHDOG_PID"):
             environment.pop(name, None)
-        return cls(address, pause) if address else None
+        return cls(address, pause)
 
     def serving(self, status: str) -> None:
         """Say that we serve, and how things stand, in one line.
@@ -58,7 +55,12 @@ class Notifier:
         self._tell("STOPPING=1")
 
     def _tell(self, *lines: str) -> None:
+        if not self._address:
+            return
         try:
+            # Kept open: where no descriptor is left for a new one, we live all the same.
+            self._socket = self._socket or socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._socket.setblocking(False)
             self._socket.sendto("\n".join(lines).encode(), self._address)
             self._failed = False
         except (OSError, ValueError) as error:  # we serve on, whoever hears of it

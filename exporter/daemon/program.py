@@ -42,6 +42,7 @@ class Daemon:
         self._config = load()
         self._loaded = Loaded(successful=True, at=time.time())
         self._monitor = Monitor(rootfs)
+        self._notifier = Notifier.taken_from(os.environ)
 
     def status(self) -> Status:
         """Give what the pages show."""
@@ -57,6 +58,11 @@ class Daemon:
 
     def reload(self) -> None:
         """Read the configuration again; a bad one is refused and the old one kept."""
+        self._notifier.reloading()
+        self._read_again()
+        self._notifier.serving(self._standing())
+
+    def _read_again(self) -> None:
         try:
             self._config = self._load()
         except ConfigError as error:
@@ -76,12 +82,11 @@ class Daemon:
         """Run until a signal says to stop."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        notifier = Notifier.taken_from(os.environ)
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up, notifier)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
         self._follow()
-        telling = asyncio.create_task(self._tell(notifier, stop))
+        telling = asyncio.create_task(self._tell(stop))
         try:
             await run_server(App(self.status, metrics_path), sockets, stop)
         finally:
@@ -89,26 +94,17 @@ class Daemon:
             self._monitor.stop()
         logger().info("stopped")
 
-    def _hang_up(self, notifier: Notifier | None) -> None:
-        if notifier is not None:
-            notifier.reloading()
-        self.reload()
-        if notifier is not None:
-            notifier.serving(self._standing())
-
-    async def _tell(self, notifier: Notifier | None, stop: asyncio.Event) -> None:
+    async def _tell(self, stop: asyncio.Event) -> None:
         """Give systemd its signs of life: from the loop that answers requests, and from nowhere else.
 
         The daemon is ready once its sockets are open, not when each root has its first answer:
         a root on a dead mount never has one, and /-/ready is there to tell.
         """
-        if notifier is None:
-            return
         while not stop.is_set():
-            notifier.serving(self._standing())
+            self._notifier.serving(self._standing())
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), notifier.pause)
-        notifier.stopping()
+                await asyncio.wait_for(stop.wait(), self._notifier.pause)
+        self._notifier.stopping()
 
     def _standing(self) -> str:
         status = self.status()

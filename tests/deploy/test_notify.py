@@ -198,7 +198,12 @@ def test_a_watchdog_of_another_process_is_not_ours() -> None:
     assert pause_of({"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": str(os.getpid())}) == 0.5
 
 
-def test_without_systemd_there_is_nobody_to_tell() -> None:
+def test_without_systemd_nothing_is_told_and_nothing_is_wrong(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     environment = {"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1", "HOME": "/"}
-    assert Notifier.taken_from(environment) is None
+    notifier = Notifier.taken_from(environment)
     assert environment == {"HOME": "/"}
+    notifier.serving("well")
+    notifier.stopping()
+    assert capsys.readouterr().out == ""
