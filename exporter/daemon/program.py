@@ -39,10 +39,10 @@ class Daemon:
         self._named = named
         self._rootfs = rootfs
         self._version = version
+        self._notifier = Notifier.taken_from(os.environ)
         self._config = load()
         self._loaded = Loaded(successful=True, at=time.time())
         self._monitor = Monitor(rootfs)
-        self._notifier = Notifier.taken_from(os.environ)
 
     def status(self) -> Status:
         """Give what the pages show."""
