@@ -22,12 +22,11 @@ BEAT = 0.1
 """Seconds; the watchdog of these tests wants to hear twice as often."""
 
 STUCK = f"""
-import asyncio, time
+import asyncio, socket, time
 from pathlib import Path
 from exporter.config import Config
 from exporter.daemon.program import Daemon
 from exporter.logs import start_logging
-from exporter.web.server import listen
 
 def stick():
     print("stuck", flush=True)
@@ -35,7 +34,8 @@ def stick():
 
 async def main():
     asyncio.get_running_loop().call_later({5 * BEAT}, stick)
-    await Daemon(Config, ("/nowhere",), Path("/"), "1").run([listen("127.0.0.1:0")], "/metrics")
+    listening = socket.create_server(("127.0.0.1", 0))
+    await Daemon(Config, ("/nowhere",), Path("/"), "1").run([listening], "/metrics")
 
 start_logging("info", "logfmt")
 asyncio.run(main())
