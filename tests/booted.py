@@ -63,7 +63,8 @@ class Booted:
             timeout=60,
             check=False,
         )
-        assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        said = f"{words}: {done.stdout}{done.stderr}"
+        assert not check or done.returncode == 0, said + self.journal()[-3000:]
         return done.stdout
 
     def systemctl(self, *words: str, check: bool = True) -> str:
@@ -74,7 +75,7 @@ class Booted:
         return self.systemctl("show", "--value", "--property", name, unit).strip()
 
     def journal(self) -> str:
-        return self.run("journalctl", "--no-pager", "--output=cat")
+        return self.run("journalctl", "--no-pager", "--output=cat", check=False)
 
     def get(self, path: str) -> str:
         """Ask the daemon, on the unit's own port."""

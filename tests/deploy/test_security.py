@@ -18,6 +18,9 @@ from layertar import RecordedRoot
 from needs import need_program
 from serving import served
 
+TOP = Path(__file__).parent.parent.parent
+PAGE = (TOP / "deploy/security.md").read_text()
+
 CONTENT: Final = "what-a-file-of-an-image-says"
 
 TRACED: Final = "%file,%network,inotify_add_watch,fchmod,fchown,ftruncate,fsetxattr,execve"
@@ -175,3 +178,29 @@ def test_no_secret_of_an_image_is_told_or_logged(tmp_path: Path) -> None:
         told = [daemon.get(path).text for path in ("/", "/metrics", "/api/v1/report")]
     assert "base:1" in told[0]
     assert CONTENT not in "".join((*told, daemon.log.read_text()))
+
+
+def test_the_commands_of_the_page_find_nothing(tmp_path: Path) -> None:
+    need_program("strace", "bash")
+    (commands,) = re.findall(r"<!-- run by: .*?-->\n```sh\n(.*?)```", PAGE, re.DOTALL)
+    root = filled_root(tmp_path / "docker")
+    log = tmp_path / "trace"
+    commands = commands.replace("/tmp/trace", str(log)).replace("/var/lib/docker", str(root.path))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", commands],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PATH": path},
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert f"{root.home}/" in log.read_text()
+
+
+def test_the_page_names_tests_and_files_that_are_there() -> None:
+    for name in re.findall(r"`(?:tests/)?((?:deploy/)?test_\w+\.py)`", PAGE):
+        assert (TOP / "tests" / name).exists() or (TOP / "tests/deploy" / name).exists(), name
+    for page in (TOP / "deploy/security.md", TOP / "deploy/systemd.md"):
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+            assert (page.parent / target).exists(), target

@@ -67,6 +67,8 @@ print(json.dumps({
     "become root": told(lambda: os.setuid(0)),
     "give a file away": told(lambda: os.chown("/tmp", 0, 0)),
     "make a setuid file": told(make_setuid),
+    "load a kernel module": told(lambda: call("init_module", None, 0, b"")),
+    "trace a process": told(lambda: call("ptrace", 16, os.getppid(), None, None)),
     "set the clock": told(lambda: time.clock_settime(time.CLOCK_REALTIME, time.time())),
     "signal systemd": told(lambda: os.kill(1, 0)),
     "see systemd's process": told(lambda: os.listdir("/proc/1") and "done"),
@@ -95,6 +97,8 @@ DENIED = {
     "become root": "EPERM",
     "give a file away": "EPERM",
     "make a setuid file": "EPERM",
+    "load a kernel module": "EPERM",
+    "trace a process": "EPERM",
     "set the clock": "EPERM",
     "signal systemd": "EPERM",
     "see systemd's process": "ENOENT",
@@ -210,6 +214,17 @@ def test_without_the_capability_there_is_nothing_to_see(host: Host) -> None:
     assert not told["up"]
 
 
+def test_a_closed_folder_without_layers_is_no_root(host: Host) -> None:
+    """access(2) would deny it to any user but root, whatever capability that user has."""
+    host.systemd.run("mkdir", "-p", "-m", "700", "/opt/empty")
+    host.drop_in("BindReadOnlyPaths=/opt/empty:/var/lib/docker")
+    host.start()
+    assert host.systemd.report() == []
+    host.systemd.await_that(
+        lambda: host.systemd.shown(SERVICE, "StatusText") == "no storage root was found"
+    )
+
+
 def test_its_watch_sees_a_new_layer_under_all_restrictions(host: Host) -> None:
     host.start()
     assert 'hardlink_watch_active{root="/var/lib/docker"} 1.0' in host.systemd.get("/metrics")
@@ -275,11 +290,15 @@ def test_a_daemon_that_hangs_is_ended_and_started_again_by_the_watchdog(host: Ho
 
 
 def test_a_root_that_is_mounted_later_is_seen(host: Host) -> None:
-    """Mounts of the host reach the service's own view of it."""
-    at = "/srv/later"
+    """Mounts of the host reach the service's own view of it, below /home too.
+
+    Its configuration is readable by root alone: the capability reads that.
+    """
+    at = "/home/later"
     words = f"serve --config.file=/etc/quick.yml {at}"
     host.drop_in("ExecStart=", f"ExecStart=/opt/hardlink-exporter/bin/hardlink-exporter {words}")
     host.systemd.run("mkdir", "-p", at)
+    host.systemd.run("chmod", "600", "/etc/quick.yml")
     host.start()
     assert not host.systemd.report()[0]["up"]
     host.systemd.run("mount", "--bind", "/var/lib/docker", at)
