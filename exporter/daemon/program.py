@@ -17,7 +17,7 @@ from pathlib import Path
 
 from exporter.config import Config, ConfigError
 from exporter.daemon.monitor import Monitor
-from exporter.daemon.notify import Notifier
+from exporter.daemon.notify import UNREADY_SECONDS, Notifier
 from exporter.disk.roots import roots_of
 from exporter.logs import logger
 from exporter.telling.standing import standing
@@ -101,9 +101,12 @@ class Daemon:
         a root on a dead mount never has one, and /-/ready is there to tell.
         """
         while not stop.is_set():
+            pause = self._notifier.pause
+            if not self._monitor.ready:
+                pause = min(pause, UNREADY_SECONDS)
             self._notifier.serving(self._standing())
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self._notifier.pause)
+                await asyncio.wait_for(stop.wait(), pause)
         self._notifier.stopping()
 
     def _standing(self) -> str:
