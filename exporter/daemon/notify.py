@@ -16,7 +16,6 @@ from exporter.logs import logger
 STATUS_SECONDS: Final = 10.0
 """How often the status line is told anew, where no watchdog wants to hear from us more often."""
 
-
 UNREADY_SECONDS: Final = 1.0
 """The same, before every root has its first answer: somebody may be looking."""
 
