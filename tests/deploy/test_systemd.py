@@ -253,6 +253,12 @@ def test_the_worker_is_of_the_lowest_priority_and_the_daemon_a_little_above(host
     assert nice == ["10", "19"]
     for pid in (host.pid, worker):
         assert host.systemd.run("ionice", "-p", pid).strip() == "idle"
+    first_to_go = [
+        host.systemd.run("cat", f"/proc/{p}/oom_score_adj").strip() for p in (host.pid, worker)
+    ]
+    assert first_to_go == ["500", "1000"], (
+        "where memory runs out, the worker ends and the daemon stays"
+    )
 
 
 def test_under_the_units_restrictions_only_what_it_needs_can_be_done(host: Host) -> None:
