@@ -171,6 +171,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         "opt/probe.py": PROBE,
         "root/secret": "",
         "etc/quick.yml": "scan: {interval: 0.2}\n",
+        "etc/web.yml": "http_server_config: {http2: false}\n",
     }
     with booted(folder, files, f"--bind={root.path}:/var/lib/docker") as systemd:
         host = Host(systemd, root)
@@ -313,6 +314,15 @@ def test_a_root_that_is_mounted_later_is_seen(host: Host) -> None:
     finally:
         host.systemd.run("umount", at)
     host.systemd.await_that(lambda: not host.systemd.report()[0]["up"])
+
+
+def test_a_web_configuration_that_only_root_may_read_is_read(host: Host, run: Run) -> None:
+    if "--web.systemd-socket" not in run("serve", "--help").stdout:
+        pytest.skip("serve knows no web configuration yet")
+    words = "serve --web.config.file=/etc/web.yml"
+    host.drop_in("ExecStart=", f"ExecStart=/opt/hardlink-exporter/bin/hardlink-exporter {words}")
+    host.systemd.run("chmod", "600", "/etc/web.yml")
+    host.start()
 
 
 def test_systemd_finds_nothing_wrong_with_the_units(host: Host) -> None:
