@@ -20,11 +20,13 @@ class StopError(Exception):
     """Something a user can mend. The text is one clear sentence."""
 
 
+# click would ask access(2) whether a path is readable, which takes no notice of a capability of a
+# user who is not root; whoever opens the file says it better.
 _COMMON: Final = (
     click.option(
         "--config.file",
         "config_file",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),
         help="YAML configuration file.",
     ),
     click.option(
@@ -46,7 +48,9 @@ _COMMON: Final = (
     click.option(
         "--path.rootfs",
         "rootfs",
-        type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+        type=click.Path(
+            path_type=Path, exists=True, file_okay=False, resolve_path=True, readable=False
+        ),
         default="/",
         show_default=True,
         help="Where the host's / is seen, inside a container.",

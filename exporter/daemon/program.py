@@ -6,18 +6,22 @@ SIGTERM and SIGINT end it within a second; SIGHUP reads the configuration again.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from exporter.config import Config, ConfigError
 from exporter.daemon.monitor import Monitor
+from exporter.daemon.notify import UNREADY_SECONDS, Notifier
 from exporter.disk.roots import roots_of
 from exporter.logs import logger
+from exporter.telling.standing import standing
 from exporter.telling.view import Loaded, View
 from exporter.text import path_text
 from exporter.web.app import App
@@ -42,6 +46,7 @@ class Daemon:
         self._named = named
         self._rootfs = rootfs
         self._version = version
+        self._notifier = Notifier.taken_from(os.environ)
         self._config = load()
         self._loaded = Loaded(successful=True, at=time.time())
         self._monitor = Monitor(rootfs)
@@ -67,6 +72,11 @@ class Daemon:
 
     def reload(self) -> None:
         """Read the configuration again; a bad one is refused and the old one kept."""
+        self._notifier.reloading()
+        self._read_again()
+        self._notifier.serving(self._standing())
+
+    def _read_again(self) -> None:
         try:
             self._config = self._load()
         except ConfigError as error:
@@ -105,8 +115,29 @@ class Daemon:
 
         loop.add_signal_handler(signal.SIGHUP, reload)
         self._follow()
+        telling = asyncio.create_task(self._tell(stop))
         try:
             await server.run(sockets, stop)
         finally:
+            telling.cancel()
             self._monitor.stop()
         logger().info("stopped")
+
+    async def _tell(self, stop: asyncio.Event) -> None:
+        """Give systemd its signs of life: from the loop that answers requests, and from nowhere else.
+
+        The daemon is ready once its sockets are open, not when each root has its first answer:
+        a root on a dead mount never has one, and /-/ready is there to tell.
+        """
+        while not stop.is_set():
+            pause = self._notifier.pause
+            if not self._monitor.ready:
+                pause = min(pause, UNREADY_SECONDS)
+            self._notifier.serving(self._standing())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
+        self._notifier.stopping()
+
+    def _standing(self) -> str:
+        status = self.status()
+        return standing(status.view, ready=status.ready)

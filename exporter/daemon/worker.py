@@ -15,7 +15,9 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Final
 
 from exporter.looking.driven import down
@@ -33,6 +35,9 @@ POLL_SECONDS: Final = 5.0
 """Without a watch, the times of the folders are looked at this often."""
 
 _LOWEST: Final = 19
+
+_FIRST_TO_GO: Final = "1000"
+"""proc(5), oom_score_adj: where memory runs out, this process is ended before any other."""
 
 _IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30, "ppc64le": 273, "s390x": 282}
 """Number of the system call, by machine (arch/*/entry/syscalls, include/uapi/asm-generic/unistd.h)."""
@@ -107,8 +112,10 @@ def _let_it_rest(happened: int) -> None:
 
 
 def be_a_good_neighbour() -> None:
-    """Take the lowest priority of CPU and I/O, and end with the process that started us."""
+    """Take the lowest priority of CPU, I/O and memory, and end with the process that started us."""
     os.nice(_LOWEST)
+    with suppress(OSError):  # no /proc
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
     libc = ctypes.CDLL(None)
     libc.prctl(_PARENT_DEATH, signal.SIGKILL)
     number = _IOPRIO_SET.get(platform.machine())
