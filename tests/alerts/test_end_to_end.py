@@ -162,6 +162,11 @@ def test_no_annotation_failed_to_be_written(story: Story) -> None:
             assert "%!" not in words, words
 
 
+def test_the_address_of_the_chat_which_is_a_secret_is_in_no_log(story: Story) -> None:
+    for server in (story.stack.alertmanager, story.stack.prometheus):
+        assert story.stack.chat.url not in server.log
+
+
 def test_the_exporter_is_scraped_within_the_limits_of_the_example(story: Story) -> None:
     (target,) = story.stack.prometheus.targets()
     assert (target["health"], target["lastError"]) == ("up", "")
