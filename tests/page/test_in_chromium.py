@@ -235,7 +235,7 @@ def test_no_state_is_wider_than_the_screen(browser: Browser, stage: Stage) -> No
         page.run("document.querySelector('details').open = true")
         for width in (320, 360, 768, 1000, 1200):
             page.resize(width, 800)
-            page.await_that(f"innerWidth == {width}")
+            page.await_that(f"matchMedia('(width: {width}px)').matches")
             assert page.run("document.scrollingElement.scrollWidth") <= width
 
 
