@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import signal
-import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
-from serving import served
+import pytest
+from serving import Served, served
 
 from exporter.demo.planted import PlantedRoot
 
@@ -33,32 +34,32 @@ def test_the_page_shows_the_configuration_in_force_and_when_a_newer_one_was_refu
         assert "<bdi>44</bdi>" in daemon.get("/").text
 
 
-def test_the_page_is_sent_small_to_whoever_can_read_it(
-    planted: PlantedRoot, tmp_path: Path
-) -> None:
-    with served(tmp_path, str(planted.path)) as daemon:
-        daemon.await_that(lambda: daemon.get("/-/ready").status == 200)
-        plain, packed = daemon.get("/"), daemon.get("/", **{"Accept-Encoding": "gzip"})
-        assert "content-encoding" not in plain.headers
-        assert packed.headers["content-encoding"] == "gzip"
-        assert b"</html>" in gzip.decompress(packed.body)
-        assert len(packed.body) < len(plain.body) / 2
-        assert plain.headers["vary"] == packed.headers["vary"] == "accept-encoding"
-        for answer in (plain, packed):
-            assert answer.headers["content-security-policy"].startswith("default-src 'none';")
-            assert answer.headers["referrer-policy"] == "no-referrer"
-            assert answer.headers["cache-control"] == "no-store"
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Give a daemon with an empty root and an odd path for its metrics."""
+    folder = tmp_path_factory.mktemp("served")
+    root = PlantedRoot(folder / "docker")
+    with served(folder, "--web.telemetry-path=/m;x=1/päge?#", str(root.path)) as running:
+        running.await_that(lambda: running.get("/-/ready").status == 200)
+        yield running
 
 
-def test_every_link_of_the_page_leads_to_an_answer(planted: PlantedRoot, tmp_path: Path) -> None:
-    path = "/m;x=1/päge?#"
-    with served(tmp_path, f"--web.telemetry-path={path}", str(planted.path)) as daemon:
-        daemon.await_that(lambda: daemon.get("/-/ready").status == 200)
-        page = daemon.get("/").text
-        links = [part.partition('"')[0] for part in page.split('<a href="')[1:]]
-        assert len(links) == 4
-        for link in links:
-            assert link.startswith("./")
-            url = f"http://127.0.0.1:{daemon.port}{link[1:]}"
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                assert answer.status == 200, link
+def test_the_page_is_sent_small_to_whoever_can_read_it(daemon: Served) -> None:
+    plain, packed = daemon.get("/"), daemon.get("/", **{"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert b"</html>" in gzip.decompress(packed.body)
+    assert len(packed.body) < len(plain.body) / 2
+    assert plain.headers["vary"] == packed.headers["vary"] == "accept-encoding"
+    for answer in (plain, packed):
+        assert answer.headers["content-security-policy"].startswith("default-src 'none';")
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_every_link_of_the_page_leads_to_an_answer(daemon: Served) -> None:
+    links = [part.partition('"')[0] for part in daemon.get("/").text.split('<a href="')[1:]]
+    assert len(links) == 4
+    for link in links:
+        assert link.startswith("./")
+        assert daemon.get(link[1:]).status == 200, link
