@@ -5,7 +5,7 @@
 #
 #     deploy/container/base.sh base.tar
 #
-# Needs root, debootstrap and Debian's mirror; about 5 minutes on 2 cores, and 2 GB below $TMPDIR.
+# Needs root, debootstrap and Debian's mirror, and some 4 minutes on 2 cores. Works below $TMPDIR.
 set -euo pipefail
 
 out=$(realpath "${1:?usage: base.sh OUTPUT.tar}")
