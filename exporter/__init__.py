@@ -6,7 +6,7 @@ The floors, from the top; a module imports only from floors below its own:
     4 daemon    daemon/   web/   demo/
     3 the pass  looking/            2 out-edge  telling/   rules/   (config  alerting  logs)
     1 in-edge   disk/  with disk/drivers/
-    0 thinking  thinking/  on the nouns of  model  and the words of  text  durations
+    0 thinking  thinking/  on the nouns of  model  and the words of  text  durations  errors
 
 Each root has a worker process of its own (`daemon/worker.py`), which imports nothing of the
 web: the daemon hears its frozen reports through a pipe, and pages and metrics are made of

@@ -7,19 +7,17 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from typing import Final, NoReturn
 
 import click
 
-from exporter.commands.common import StopError, version
-from exporter.commands.demo import demo
-from exporter.commands.rules import rules
-from exporter.commands.scan import scan
-from exporter.commands.serve import serve
-from exporter.config import ConfigError
-from exporter.disk.roots import RootsError
+from exporter.commands.common import version
+from exporter.errors import UserError
 from exporter.text import one_line
-from exporter.web.sockets import ListenError
+
+COMMANDS: Final = ("serve", "scan", "rules", "demo")
+"""The commands, each in the module of `exporter.commands` that has its name."""
 
 WRONG: Final = 2
 """Exit code of wrong usage, wrong configuration, a root that gave nothing, an unexpected error."""
@@ -28,14 +26,29 @@ INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands, each loaded when it is called: `scan` need not wait for the web server's parts."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's own)
+        """Name all commands."""
+        return list(COMMANDS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002  (click's own)
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Load one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"exporter.commands.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version(), prog_name="hardlink-exporter")
 def cli() -> None:
     """Tell how many more layers fit on each Docker image before hard links run out."""
-
-
-for _command in (serve, scan, rules, demo):
-    cli.add_command(_command)
 
 
 def main() -> NoReturn:
@@ -54,7 +67,7 @@ def main() -> NoReturn:
     except click.ClickException as error:
         _say(error.show)
         code = WRONG
-    except (StopError, ConfigError, ListenError, RootsError) as error:
+    except UserError as error:
         _complain(str(error))
         code = WRONG
     except (click.Abort, KeyboardInterrupt):

@@ -13,10 +13,11 @@ from yaml.reader import ReaderError
 
 from exporter.alerting import Alerts
 from exporter.disk.files import BrokenFileError, read_small
+from exporter.errors import UserError
 from exporter.text import normal_path, one_line
 
 
-class ConfigError(Exception):
+class ConfigError(UserError):
     """The configuration cannot be used. The text is one sentence with the place in the file."""
 
 

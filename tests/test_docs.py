@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 import yaml
+from commands import all_commands
 
-from exporter.cli import cli
 from exporter.config import Config, parse_config
 from exporter.disk.limits import FILESYSTEMS
 from exporter.model import Reason
@@ -42,7 +42,7 @@ def test_every_metric_is_in_the_readme_with_its_labels_and_help() -> None:
 def test_every_flag_of_every_command_is_in_the_readme_and_no_other() -> None:
     has = {
         option
-        for command in cli.commands.values()
+        for command in all_commands().values()
         for parameter in command.params
         if isinstance(parameter, click.Option)
         for option in parameter.opts

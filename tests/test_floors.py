@@ -13,7 +13,7 @@ import exporter
 PACKAGE = Path(exporter.__file__).parent
 
 FLOORS = [
-    {"model", "text", "durations"},
+    {"model", "text", "errors", "durations"},
     {"thinking"},
     {"disk"},
     {"looking"},

@@ -16,10 +16,6 @@ from exporter.logs import FORMATS, LEVELS
 DEFAULT_PORT: Final = 10650
 
 
-class StopError(Exception):
-    """Something a user can mend. The text is one clear sentence."""
-
-
 # click would ask access(2) whether a path is readable, which takes no notice of a capability of a
 # user who is not root; whoever opens the file says it better.
 _COMMON: Final = (

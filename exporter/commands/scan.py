@@ -20,9 +20,10 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from exporter.commands.common import StopError, absolute, common, config_of, version
+from exporter.commands.common import absolute, common, config_of, version
 from exporter.config import Config
 from exporter.disk.roots import roots_of
+from exporter.errors import UserError
 from exporter.logs import start_logging
 from exporter.looking.scan import scan_root
 from exporter.model import Reports, Root, RootReport
@@ -69,7 +70,7 @@ def scan(
     config = config_of(config_file)
     roots = roots_of(root or config.roots, rootfs, config.links_limits)
     if not roots:
-        raise StopError(
+        raise UserError(
             "no storage root was found on this host; name one, as in: scan /var/lib/docker"
         )
     reports = _look(roots, rootfs)
@@ -123,13 +124,13 @@ def _write(text: str, path: Path | None) -> None:
     """Write to stdout, or to a file that appears whole or not at all."""
     if path is None:
         if sys.stdout is None:
-            raise StopError("stdout is closed; name an --output.file instead")
+            raise UserError("stdout is closed; name an --output.file instead")
         sys.stdout.buffer.write(text.encode())
         sys.stdout.flush()
         return
     path = path.resolve()
     if path.exists() and not path.is_file():
-        raise StopError(f"{path}: is there and is not a regular file")
+        raise UserError(f"{path}: is there and is not a regular file")
     try:
         fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -141,7 +142,7 @@ def _write(text: str, path: Path | None) -> None:
             os.unlink(temporary)
             raise
     except OSError as error:
-        raise StopError(f"{path}: cannot be written: {error.strerror}") from None
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _refuse_empty(roots: tuple[Root, ...], reports: Reports) -> None:
@@ -149,4 +150,4 @@ def _refuse_empty(roots: tuple[Root, ...], reports: Reports) -> None:
     for root in roots:
         if root.path not in up:
             why = next(p.what for r in reports if r.root == root.path for p in r.problems)
-            raise StopError(f"{root.path}: {why}")
+            raise UserError(f"{root.path}: {why}")

@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 import yaml
 
-from exporter.commands.common import DEFAULT_PORT, StopError, absolute, common, config_of, version
+from exporter.commands.common import DEFAULT_PORT, absolute, common, config_of, version
 from exporter.config import Config
 from exporter.daemon.program import MOST_REQUESTS, Daemon
 from exporter.disk.roots import roots_of
+from exporter.errors import UserError
 from exporter.logs import logger, start_logging
 from exporter.web.rotation import WebSettings
 from exporter.web.sockets import inherited, listen, shown
@@ -31,7 +32,7 @@ from exporter.web.sockets import inherited, listen, shown
 @click.option(
     "--web.config.file",
     "web_config",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # as in common.py
     help="Web configuration file: TLS, HTTP/2, headers, basic authentication.",
 )
 @click.option(
@@ -81,7 +82,7 @@ def serve(
     """
     start_logging(log_level, log_format)
     if not metrics_path.startswith("/") or metrics_path == "/":
-        raise StopError("--web.telemetry-path: it should begin with / and be more than that")
+        raise UserError("--web.telemetry-path: it should begin with / and be more than that")
     settings = WebSettings(web_config)
     if check:
         _say_in_force(config_of(config_file), root, rootfs, addresses)

@@ -17,6 +17,7 @@ from typing import Final
 
 from exporter.disk.drivers import DRIVERS
 from exporter.disk.files import BrokenFileError, read_small
+from exporter.errors import UserError
 from exporter.model import Root
 from exporter.text import normal_path, path_text
 
@@ -28,7 +29,7 @@ _MOST_BYTES: Final = 1 << 20
 _MOST_SYMLINKS: Final = 40
 
 
-class RootsError(Exception):
+class RootsError(UserError):
     """What says where the roots are cannot be understood."""
 
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import MutableMapping
 from typing import Final
 
+from exporter.errors import UserError
 from exporter.logs import logger
 
 _PORTS: Final = 65535
@@ -18,7 +19,7 @@ _FIRST: Final = 3
 """The first descriptor that systemd hands over: sd_listen_fds(3), SD_LISTEN_FDS_START."""
 
 
-class ListenError(Exception):
+class ListenError(UserError):
     """An address cannot be listened on. The text is one sentence with the address."""
 
 

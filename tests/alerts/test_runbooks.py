@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from commands import all_commands
 from conftest import need_engine
 from engine import engine, tar
 from needs import need_program
 
 from exporter.alerting import Alerts
-from exporter.cli import cli
 from exporter.config import Config
 from exporter.model import Reason
 from exporter.rules.book import all_groups
@@ -69,7 +69,7 @@ def test_every_command_of_ours_in_a_runbook_or_an_alert_is_a_real_one_with_real_
     found = commands_of("hardlink-exporter")
     assert len(found) > len(ALERTS)
     for command, *words in found:
-        cli.commands[command].make_context(command, words)
+        all_commands()[command].make_context(command, words)
 
 
 @cache

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import click
+from commands import all_commands
 from shipped import PAGE, TOP, blocks
 
-from exporter.cli import cli
 from exporter.commands.common import version
 
 DOCKERFILE = (TOP / "deploy/Dockerfile").read_text()
@@ -20,7 +20,7 @@ def test_the_readme_and_the_page_give_the_same_command() -> None:
 def test_every_flag_of_the_page_is_one_of_the_programs() -> None:
     has = {
         option
-        for command in cli.commands.values()
+        for command in all_commands().values()
         for parameter in command.params
         if isinstance(parameter, click.Option)
         for option in parameter.opts

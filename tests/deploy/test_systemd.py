@@ -316,9 +316,7 @@ def test_a_root_that_is_mounted_later_is_seen(host: Host) -> None:
     host.systemd.await_that(lambda: not host.systemd.report()[0]["up"])
 
 
-def test_a_web_configuration_that_only_root_may_read_is_read(host: Host, run: Run) -> None:
-    if "--web.systemd-socket" not in run("serve", "--help").stdout:
-        pytest.skip("serve knows no web configuration yet")
+def test_a_web_configuration_that_only_root_may_read_is_read(host: Host) -> None:
     words = "serve --web.config.file=/etc/web.yml"
     host.drop_in("ExecStart=", f"ExecStart=/opt/hardlink-exporter/bin/hardlink-exporter {words}")
     host.systemd.run("chmod", "600", "/etc/web.yml")
@@ -348,10 +346,8 @@ def drop_in_of(socket_unit: str) -> list[str]:
     return [line for line in commented if not line.startswith("#")]
 
 
-def test_systemd_can_hold_the_port_and_the_service_needs_no_network(host: Host, run: Run) -> None:
+def test_systemd_can_hold_the_port_and_the_service_needs_no_network(host: Host) -> None:
     """The socket unit and its drop-in: a scrape starts the service, and none is refused meanwhile."""
-    if "--web.systemd-socket" not in run("serve", "--help").stdout:
-        pytest.skip("serve takes no socket of systemd yet")
     text = "\n".join(drop_in_of((UNITS / "hardlink-exporter.socket").read_text()))
     host.drop_in(text)
     host.systemd.systemctl("start", "hardlink-exporter.socket")
