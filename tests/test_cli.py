@@ -179,12 +179,6 @@ def test_wrong_usage_is_told_in_a_few_words_and_exits_2(words: list[str], run: R
     assert done.stderr
 
 
-def test_a_web_configuration_is_refused_while_it_is_not_supported(tmp_path: Path, run: Run) -> None:
-    file = write(tmp_path / "web.yml", "tls_server_config: {}\n")
-    done = run("serve", f"--web.config.file={file}")
-    assert (done.returncode, "not supported by this version" in done.stderr) == (2, True)
-
-
 def test_help_and_version_are_everywhere(run: Run) -> None:
     assert run("--version").stdout.startswith("hardlink-exporter, version ")
     for words in ([], ["serve"], ["scan"], ["demo"]):
