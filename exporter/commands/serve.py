@@ -86,7 +86,8 @@ def serve(
     settings = WebSettings(web_config)
     if check:
         _say_in_force(config_of(config_file), root, rootfs, addresses)
-        click.echo(f"# web: {settings.in_force.words}")
+        if web_config is not None:
+            click.echo(f"# web: {settings.in_force.words}")
         return
     daemon = Daemon(lambda: config_of(config_file), root, rootfs, version())
     sockets = inherited(os.environ) if activated else [listen(address) for address in addresses]

@@ -34,7 +34,7 @@ OURS = 20
 SECONDS = 10.0
 """What Prometheus waits for a scrape by default: all is lost beyond it."""
 
-MEGABYTES = 220
+MEGABYTES = 400
 """Bound of the daemon's memory under any of these; see deploy/web-config.md."""
 
 
