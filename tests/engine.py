@@ -80,8 +80,10 @@ def engine(folder: Path, driver: str, at: Path | None = None) -> Iterator[Engine
     """
     root = folder / "data"
     namespace: list[str] = []
+    made = False
     if at is not None:
         root.mkdir()
+        made = not at.exists()
         at.mkdir(parents=True, exist_ok=True)
         namespace = ["unshare", "--mount", "--propagation", "slave"]
         namespace += ["sh", "-c", _AS_ON_A_HOST, str(root), str(at)]
@@ -111,6 +113,8 @@ def engine(folder: Path, driver: str, at: Path | None = None) -> Iterator[Engine
             process.wait()
         _unmount_below(folder)
         _unmount_below(state)
+        if at is not None and made:
+            at.rmdir()
         shutil.rmtree(state, ignore_errors=True)
 
 

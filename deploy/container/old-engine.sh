@@ -6,7 +6,7 @@
 #
 # Without an archive made by base.sh it makes one first.
 # Needs root, what base.sh needs, pip, python3 and a Docker Engine 20.10 or newer that answers
-# `docker info`; some 5 minutes on 2 cores. The image stays, as hardlink-exporter.
+# `docker info`; some 6 minutes on 2 busy cores. The image stays, as hardlink-exporter.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
