@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -15,6 +16,23 @@ from needs import missing, need_program, need_root
 from webclients import Papers, papers_in
 
 from exporter.demo.planted import PlantedRoot
+
+
+@pytest.fixture(autouse=True)
+def _company(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Let a test that is marked `alone` run while none runs in another process.
+
+    Whoever comes passes the turnstile, where one who wants to be alone holds up the others.
+    """
+    place = tmp_path_factory.getbasetemp().parent
+    alone = request.node.get_closest_marker("alone") is not None
+    with (place / "turnstile").open("w") as turnstile, (place / "company").open("w") as company:
+        fcntl.flock(turnstile, fcntl.LOCK_EX)
+        fcntl.flock(company, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(turnstile, fcntl.LOCK_UN)
+        yield
 
 
 @pytest.fixture

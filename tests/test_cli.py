@@ -174,7 +174,7 @@ def test_config_check_says_what_is_in_force_and_exits(
         "metrics:\n  images: 3\n"
         "thresholds:\n  warning: 20\n  critical: 5\n"
         + yaml.safe_dump({"alerts": Alerts().model_dump()}, sort_keys=False)
-        + "# listen addresses: :10650\n# web: no TLS, users: 0\n"
+        + "# listen addresses: :10650\n"
     )
 
 

@@ -117,6 +117,7 @@ def test_a_root_unmounted_and_mounted_again_is_counted_and_watched_anew(
 
 
 @pytest.mark.root
+@pytest.mark.alone
 def test_the_queues_overflow_is_counted_and_all_is_counted_anew(tmp_path: Path, slow: str) -> None:
     need_root()
     need_program("mkfs.ext4")
@@ -136,6 +137,7 @@ def test_the_queues_overflow_is_counted_and_all_is_counted_anew(tmp_path: Path, 
 
 
 @pytest.mark.root
+@pytest.mark.alone
 @pytest.mark.parametrize("name", ["max_user_instances", "max_user_watches"])
 def test_without_any_watch_to_be_had_it_polls_and_says_so(
     planted: PlantedRoot, slow: str, tmp_path: Path, name: str
