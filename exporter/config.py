@@ -15,6 +15,7 @@ from exporter.alerting import Alerts
 from exporter.disk.files import BrokenFileError, read_small
 from exporter.errors import UserError
 from exporter.text import normal_path, one_line
+from exporter.thinking.orders import RECONCILE_SECONDS
 
 
 class ConfigError(UserError):
@@ -60,9 +61,14 @@ class Metrics(Section):
 
 
 class Scan(Section):
-    """How `serve` looks. `interval`: seconds between looks when no event calls for one."""
+    """How `serve` looks.
+
+    `interval`: seconds between looks when no event calls for one; `reconcile`: seconds from one
+    count of everything to the next.
+    """
 
     interval: Annotated[float, Field(ge=0.1, le=86400)] = 30.0
+    reconcile: Annotated[float, Field(ge=1, le=31_536_000)] = RECONCILE_SECONDS
 
 
 class Config(Section):

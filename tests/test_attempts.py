@@ -158,3 +158,36 @@ def test_after_a_loss_of_events_nothing_that_went_is_held_against_the_engine(
     attempts.events_lost()
     attempts.folder(B, came=False)
     assert judged(attempts, clock) == 0
+
+
+def test_a_containers_record_may_go_long_after_its_folder(attempts: Attempts, clock: Clock) -> None:
+    attempts.folder(A, came=True)
+    attempts.record(B, came=True)
+    attempts.folder(A, came=False)
+    assert judged(attempts, clock) == 0
+    assert attempts.pending
+    attempts.record(B, came=False)
+    assert judged(attempts, clock) == 0
+
+
+def test_a_record_that_was_read_before_it_was_written_is_still_to_be_read(
+    attempts: Attempts, clock: Clock
+) -> None:
+    attempts.folder(A, came=True)
+    attempts.record(B, came=True)
+    assert judged(attempts, clock, Lineage(mounts={B: frozenset({""})})) == 0
+    attempts.folder(A, came=False)
+    attempts.record(B, came=False)
+    assert judged(attempts, clock) == 0
+
+
+def test_a_removal_whose_end_was_missed_explains_nothing_later(
+    attempts: Attempts, clock: Clock
+) -> None:
+    attempts.record(CHAIN, came=True)
+    attempts.record(CHAIN, came=False)
+    attempts.record(f"{CHAIN}-{B}-removing", came=True)
+    attempts.events_lost()
+    attempts.folder(A, came=True)
+    attempts.folder(A, came=False)
+    assert judged(attempts, clock) == 1

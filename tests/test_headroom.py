@@ -27,7 +27,7 @@ Tree = dict[int, tuple[int, int]]
 def tightest(names: Mapping[int, int], links: Mapping[int, int], limit: int) -> Tight | None:
     """Find the tightest inode of a single layer."""
     kinship = Kinship()
-    kinship.add("layer", names, links)
+    kinship.add("layer", names, links, dict.fromkeys(names, b"/file"))
     return kinship.tightest("layer", limit)
 
 

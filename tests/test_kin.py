@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +18,9 @@ layers = st.lists(
 
 surplus = st.dictionaries(st.integers(1, 12), st.integers(0, 50), max_size=12)
 """Links from outside, by inode."""
+
+
+PLACES = defaultdict[int, bytes](lambda: b"/somewhere")
 
 
 def plainly(names: dict[int, int], links: dict[int, int], limit: int) -> Tight | None:
@@ -47,14 +50,15 @@ def built(
     for number, names in enumerate(script):
         held[f"l{number}"] = names
         links = links_in(held, outside)
-        kinship.add(f"l{number}", names, links)
+        kinship.add(f"l{number}", names, links, PLACES)
         tell(kinship, links)
     return kinship, held
 
 
 def tell(kinship: Kinship, links: dict[int, int]) -> None:
     for kin in list(kinship.kins):
-        kin.told({inode: links[inode] for inode in list(kin.members)[:3]})
+        few = [*list(kin.members)[:3], *kin.odd]
+        kin.told({inode: links[inode] for inode in few})
         kin.told({inode: links[inode] for inode in kin.members})
 
 
@@ -104,14 +108,14 @@ def test_a_child_layer_adds_no_kin_but_for_what_it_changes() -> None:
 
 def test_three_asked_members_tell_the_links_of_all() -> None:
     kinship = Kinship()
-    (kin,) = kinship.add("a", dict.fromkeys(range(10), 1), dict.fromkeys(range(10), 4))
+    (kin,) = kinship.add("a", dict.fromkeys(range(10), 1), dict.fromkeys(range(10), 4), PLACES)
     kin.told({0: 5, 1: 5, 2: 5})
     assert [kin.links_of(inode) for inode in range(10)] == [5] * 10
 
 
 def test_a_strangers_link_on_one_member_is_that_members_alone() -> None:
     kinship = Kinship()
-    (kin,) = kinship.add("a", dict.fromkeys(range(10), 1), dict.fromkeys(range(10), 4))
+    (kin,) = kinship.add("a", dict.fromkeys(range(10), 1), dict.fromkeys(range(10), 4), PLACES)
     kin.told({0: 9, 1: 5, 2: 5})
     assert [kin.links_of(inode) for inode in range(4)] == [9, 5, 5, 5]
     assert (kin.links_max, kin.fullest()) == (9, 0)

@@ -18,6 +18,7 @@ from looking import as_json, ledger_of, look_one, names_of, walked_names
 from removal import remove_image, remove_layer
 
 from exporter.demo.planted import PlantedRoot
+from exporter.looking import settle
 from exporter.looking.scan import LiveRoot
 from exporter.model import Reason, Reports, Root
 from exporter.thinking.chains import chain_ids
@@ -179,6 +180,12 @@ class LiveMachine(RuleBasedStateMachine):
         fresh = look_one(self.root.path, LIMIT)
         assert comparable(kept) == comparable((fresh,))
 
+    @rule()
+    def count_anew(self) -> None:
+        (report,) = self.live.look(lambda _: None, anew=True)
+        assert [p for p in report.problems if p.reason is Reason.DRIFT] == []
+        self.built += self.built  # each layer was walked once more
+
     @invariant()
     def no_layer_was_walked_twice(self) -> None:
         assert walked(self.live) <= self.built
@@ -191,8 +198,24 @@ class LiveMachine(RuleBasedStateMachine):
             assert names_of(self.live) == walked_names(self.root.path)
 
 
+class EngineAlone(LiveMachine):
+    """Nobody but the engine makes links, and no file is asked for being tight: its kin must tell."""
+
+    link_from_outside = remove_links_outside = None  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watched, settle.WATCHED = settle.WATCHED, 0
+
+    def teardown(self) -> None:
+        settle.WATCHED = self.watched
+        super().teardown()
+
+
 TestLive = LiveMachine.TestCase
-TestLive.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
+TestLive.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
+TestEngineAlone = EngineAlone.TestCase
+TestEngineAlone.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
 
 
 def walked(root: LiveRoot) -> int:

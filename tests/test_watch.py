@@ -56,7 +56,7 @@ def test_a_folder_that_is_missing_leaves_the_watch_off_and_says_which(
     assert (watch.active, trouble.startswith(f"{tmp_path}/no: ")) == (False, True)
     (tmp_path / "no").mkdir()
     assert watch.arm([Place(tmp_path), Place(tmp_path / "no")]) == ""
-    assert (watch.active, watch.lost) == (True, False)
+    assert (watch.active, watch.losses) == (True, 1)  # what happened there meanwhile, nobody saw
 
 
 def test_a_folder_that_was_deleted_or_replaced_is_noticed_and_watched_anew(
@@ -67,17 +67,43 @@ def test_a_folder_that_was_deleted_or_replaced_is_noticed_and_watched_anew(
     watch.arm([Place(folder)])
     folder.rmdir()
     await_that(lambda: not watch.active)
-    assert watch.lost
+    assert watch.losses == 1
     folder.mkdir()
-    watch.lost = False
     assert watch.arm([Place(folder)]) == ""
+    seen_in(folder, watch)
+    before = watch.losses
     folder.rename(tmp_path / "away")
     folder.mkdir()
     assert watch.arm([Place(folder)]) == ""
-    assert (watch.active, watch.lost) == (True, True)
+    assert (watch.active, watch.losses > before) == (True, True)
+    seen_in(folder, watch)
+
+
+def test_a_folder_that_is_back_at_once_under_the_same_number_is_watched_anew(
+    watch: Watch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "f"
+    folder.mkdir()
+    number = folder.stat().st_ino
+    watch.arm([Place(folder)])
+    for _ in range(20):
+        folder.rmdir()
+        folder.mkdir()
+        if folder.stat().st_ino == number:
+            break
+    await_that(lambda: not watch.active)
+    assert watch.arm([Place(folder)]) == ""
+    assert watch.losses
+    seen_in(folder, watch)
+
+
+def seen_in(folder: Path, watch: Watch) -> None:
+    """See that what comes in the folder is seen."""
     before = watch.events
     (folder / "x").touch()
     await_that(lambda: watch.events > before)
+    (folder / "x").unlink()
+    await_that(lambda: watch.events > before + 1)
 
 
 @pytest.mark.root
@@ -87,7 +113,7 @@ def test_an_unmount_is_noticed(watch: Watch, tmp_path: Path) -> None:
         watch.arm([Place(tmp_path)])
         assert watch.active
     await_that(lambda: not watch.active)
-    assert watch.lost
+    assert watch.losses
 
 
 def test_nothing_is_told_after_the_stop(watch: Watch, woken: list[float], tmp_path: Path) -> None:

@@ -117,7 +117,26 @@ def test_a_root_unmounted_and_mounted_again_is_counted_and_watched_anew(
 
 
 @pytest.mark.root
+def test_a_root_unmounted_and_mounted_again_at_once_is_counted_and_watched_anew(
+    slow: str, tmp_path: Path
+) -> None:
+    need_root()
+    need_program("mkfs.ext4")
+    with disk(tmp_path, "100M", ["mkfs.ext4", "-q"]) as point:
+        root = PlantedRoot(point)
+        a_layer(root)
+        with served(tmp_path, slow, str(point)) as daemon:
+            ready(daemon)
+            before = passed(daemon)
+            words = ["mount", "-o", "loop", str(tmp_path / "disk.img"), str(point)]
+            subprocess.run(["umount", str(point)], check=True)
+            subprocess.run(words, check=True)
+            comes_back(daemon, root, before, 1)
+
+
+@pytest.mark.root
 @pytest.mark.alone
+@pytest.mark.timeout(900)  # others are waited for
 def test_the_queues_overflow_is_counted_and_all_is_counted_anew(tmp_path: Path, slow: str) -> None:
     need_root()
     need_program("mkfs.ext4")
@@ -138,6 +157,7 @@ def test_the_queues_overflow_is_counted_and_all_is_counted_anew(tmp_path: Path, 
 
 @pytest.mark.root
 @pytest.mark.alone
+@pytest.mark.timeout(900)  # others are waited for
 @pytest.mark.parametrize("name", ["max_user_instances", "max_user_watches"])
 def test_without_any_watch_to_be_had_it_polls_and_says_so(
     planted: PlantedRoot, slow: str, tmp_path: Path, name: str

@@ -76,6 +76,8 @@ class Keeper:
                 self._keep_one()
             except OSError as error:  # no process or pipe to be had now; later there may be
                 why = error.strerror or str(error)
+            except Exception as error:  # noqa: BLE001  (a bug here must not leave the root alone for ever)
+                why = f"unexpected error: {type(error).__name__}: {error}"
             if not self._stopped.is_set():
                 logger().error("a root's worker died", root=self.orders.root.path, reason=why)
             self._stopped.wait(RESTART_SECONDS)

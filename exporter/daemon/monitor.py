@@ -15,7 +15,7 @@ from exporter.daemon.keeper import Keeper
 from exporter.disk.roots import RootsError
 from exporter.logs import logger
 from exporter.model import Reports, Root
-from exporter.thinking.orders import Orders, WatchState
+from exporter.thinking.orders import RECONCILE_SECONDS, Orders, WatchState
 
 GONE_SECONDS: Final = 600.0
 """A root that was found, not named, is forgotten when it is gone for this long."""
@@ -33,16 +33,20 @@ class Monitor:
         self._leaving: dict[str, Keeper] = {}
         self._find: Find = tuple
         self._interval = 1.0
+        self._reconcile = RECONCILE_SECONDS
         self._searched = False
         self._wake = threading.Event()
         self._stopped = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="roots", daemon=True)
 
-    def follow(self, find: Find, interval: float) -> None:
-        """Look at these roots from now on, each again `interval` seconds after its last look."""
+    def follow(self, find: Find, interval: float, reconcile: float = RECONCILE_SECONDS) -> None:
+        """Look at these roots from now on, each again `interval` seconds after its last look.
+
+        Every `reconcile` seconds each is counted anew.
+        """
         with self._lock:
-            self._find, self._interval = find, interval
+            self._find, self._interval, self._reconcile = find, interval, reconcile
         if not self._thread.is_alive():
             self._thread.start()
         self._wake.set()
@@ -101,7 +105,7 @@ class Monitor:
                     self._leaving[path].stop()
             self._leaving = {p: k for p, k in self._leaving.items() if not k.is_gone}
             for path, root in wanted.items():
-                orders = Orders(root, self._rootfs, self._interval)
+                orders = Orders(root, self._rootfs, self._interval, self._reconcile)
                 if path in self._keepers:
                     self._keepers[path].order(orders, now)
                 elif path not in self._leaving and not self._stopped:

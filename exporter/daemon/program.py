@@ -90,7 +90,7 @@ class Daemon:
     def _follow(self) -> None:
         config = self._config
         find = partial(roots_of, self._named or config.roots, self._rootfs, config.links_limits)
-        self._monitor.follow(find, config.scan.interval)
+        self._monitor.follow(find, config.scan.interval, config.scan.reconcile)
 
     async def run(
         self,

@@ -62,11 +62,13 @@ def _serve(pipe: Connection[Answer, Orders]) -> None:
     """Look when something happened, and when the interval is over; take new orders in between."""
     happened = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
     orders = pipe.recv()
+    woken = _AtMostOften(happened, orders.interval)
     root = WatchedRoot(
         orders.root,
         orders.rootfs,
         wake=lambda: os.eventfd_write(happened, 1),
-        woken=_AtMostOften(happened),
+        woken=woken,
+        reconcile=orders.reconcile,
     )
     while True:
         pipe.send(_look(root, pipe))
@@ -75,6 +77,7 @@ def _serve(pipe: Connection[Answer, Orders]) -> None:
             _let_it_rest(happened)
         if pipe.poll():
             orders = pipe.recv()
+            woken.interval, root.reconcile = orders.interval, orders.reconcile
             root.order(orders.root, orders.rootfs)
 
 
@@ -86,17 +89,26 @@ def _patience(root: WatchedRoot) -> float:
 
 
 class _AtMostOften:
-    """Tells whether something happened, at most once in `LONGEST_BURST` seconds."""
+    """Tells, in a long look, whether something happened, at most once in `LONGEST_BURST` seconds.
 
-    def __init__(self, happened: int) -> None:
+    It says so all the same when `interval` seconds have gone by: links that others made, and how
+    far we are, are to be told meanwhile.
+    """
+
+    def __init__(self, happened: int, interval: float) -> None:
+        self.interval = interval
         self._happened = happened
         self._told_at = time.monotonic()
 
     def __call__(self) -> bool:
         now = time.monotonic()
-        if now - self._told_at < LONGEST_BURST or not wait([self._happened], 0):
+        waited = now - self._told_at
+        if waited < LONGEST_BURST:
             return False
-        os.eventfd_read(self._happened)
+        if wait([self._happened], 0):
+            os.eventfd_read(self._happened)
+        elif waited < self.interval:
+            return False
         self._told_at = now
         return True
 

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from exporter.disk.drivers import Driver
 from exporter.disk.limits import Filesystem
@@ -16,6 +17,9 @@ from exporter.model import Folder, Problem, Reason
 from exporter.text import shown_name
 from exporter.thinking.findings import LayerFigures
 from exporter.thinking.tree import INODE_BITS, Tree
+
+PATH_MAX: Final = 4096
+"""Bytes of a path that the kernel takes at once, the last NUL among them (include/uapi/linux/limits.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +99,25 @@ class Home:
     def links_of(self, inode: int, path: bytes) -> int | None:
         """Ask for an inode's links by a path below this folder; None if it is not there."""
         try:
-            status = os.stat(path, dir_fd=self.fd, follow_symlinks=False)
-        except (OSError, ValueError):  # gone, or too long for one call
+            status = _status(path, self.fd)
+        except (OSError, ValueError):  # gone
             return None
         key = status.st_ino
         if not self.ground.inode_in_entry:
             key |= status.st_dev << INODE_BITS
         return status.st_nlink if key == inode and stat.S_ISREG(status.st_mode) else None
+
+
+def _status(path: bytes, folder: int) -> os.stat_result:
+    """Ask for a file by a path of any length: in pieces that the kernel takes."""
+    if len(path) < PATH_MAX:
+        return os.stat(path, dir_fd=folder, follow_symlinks=False)
+    cut = path.rindex(b"/", 0, PATH_MAX)
+    fd = os.open(path[:cut], OPEN_DIR, dir_fd=folder)
+    try:
+        return _status(path[cut + 1 :], fd)
+    finally:
+        os.close(fd)
 
 
 def figures_of(home: Home, counted: Counted) -> LayerFigures:

@@ -70,18 +70,20 @@ def places(home: Path, image: Path, attempts: Attempts) -> tuple[Place, ...]:
 class Watch:
     """The watch of one root. `wake` is called, from another thread, whenever something happens.
 
-    `active`: all folders are watched. `lost`: since `lost` was last cleared, events may have
-    been missed, so what is known must be proved anew.
+    `active`: all folders are watched. `losses` counts how often events may have been missed,
+    so that what is known must be proved anew.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self.events = 0
         self.overflows = 0
         self.active = False
-        self.lost = False
+        self.losses = 0
         self._wake = wake
         self._armed: dict[WatchDescriptor, Place] = {}
         self._standing: dict[Path, tuple[int, int] | None] = {}
+        self._troubled = False
+        self._deleted = False
         self._lock = threading.Lock()
         self._id = CallbackId(id(self))
 
@@ -92,8 +94,10 @@ class Watch:
         """
         wanted = tuple(wanted)
         standing = {place.path: _identity(place.path) for place in wanted}
-        if any(standing.get(path) != identity for path, identity in self._standing.items()):
-            self.lost = True
+        moved = any(standing.get(p) != identity for p, identity in self._standing.items())
+        if moved or self._deleted:  # one that is back may well have the same number
+            self._deleted = False
+            self.losses += 1
             self._disarm()
         first = not self._standing
         trouble = ""
@@ -108,6 +112,9 @@ class Watch:
             self._standing[place.path] = standing[place.path]
             if place.later is not None and not first:
                 place.later(_names(place.path))
+        if self._troubled and not trouble:
+            self.losses += 1  # until now nobody saw what happened there
+        self._troubled = bool(trouble)
         self.active = not trouble
         return trouble
 
@@ -141,13 +148,14 @@ class Watch:
             known = self._armed.pop(wd, None)
         if known is not None:
             self.active = False
-            self.lost = True
+            self._deleted = True
+            self.losses += 1
             self._wake()
 
     def on_queue_overflow(self) -> None:
         """Take in that the kernel dropped events (watchdog's WatchCallback)."""
         self.overflows += 1
-        self.lost = True
+        self.losses += 1
         self._wake()
 
     def _disarm(self) -> None:

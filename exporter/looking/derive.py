@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from exporter.disk.count import Home
-from exporter.disk.difference import Difference, Side, difference
+from exporter.disk.difference import Side, difference
 from exporter.disk.files import BrokenFileError
 from exporter.disk.tarsplit import NAME, OddError, read_touched
-from exporter.looking.settle import PROBES
 from exporter.model import Folder, LayerRecord, Problem, Reason
 from exporter.thinking.findings import LayerFigures
-from exporter.thinking.kin import Kin, Kinship
+from exporter.thinking.kin import Kinship
 from exporter.thinking.routes import WALK_GAIN, Family, family_of
 
 _FEWEST = 1000
@@ -102,10 +101,7 @@ def _derive(
         os.stat(home.image / "layerdb/sha256" / chain.removeprefix("sha256:") / "cache-id")
     gained, lost = (found.above, found.below) if goes_up else (found.below, found.above)
     moves = _moves(gained, lost)
-    changed = kinship.derive(folder.id, source.folder.id, moves, found.links)
-    if not _remember_places(changed, found):
-        kinship.remove(folder.id)
-        return None
+    kinship.derive(folder.id, source.folder.id, moves, found.links, gained.places)
     figures = _figures(home, kinship, folder, source, gained, lost)
     moved = {i: gained.places.get(i) for i in gained.names.keys() | lost.names.keys()}
     return Derived(figures, moved, found.asked)
@@ -122,18 +118,6 @@ def _moves(gained: Side, lost: Side) -> dict[int, int]:
     moves = Counter(gained.names)
     moves.subtract(lost.names)
     return {inode: move for inode, move in moves.items() if move}
-
-
-def _remember_places(changed: Iterable[Kin], found: Difference) -> bool:
-    """Remember where members of new kin can be asked for their links; False: not enough is known."""
-    enough = True
-    for kin in changed:
-        for inode in kin.members if len(kin.places) < PROBES else ():
-            place = found.above.places.get(inode) or found.below.places.get(inode)
-            if place is not None:
-                kin.places[inode] = place
-        enough &= len(kin.places) >= min(PROBES, len(kin.members))
-    return enough
 
 
 def _figures(

@@ -86,14 +86,13 @@ class LiveDriver:
     ) -> Live:
         """Count all layers again, apart from what is kept, which stays current until then."""
 
-        def keep_up() -> bool:
+        def keep_up(_done: int, _of: int) -> None:
             if site.woken():
                 kept.look(home, lambda: None)
                 publish(self._report(home, kept, site))
-            return False
 
         fresh = Live(site.root, site.now)  # every layer is walked, whatever it was told from
-        fresh.look(home, lambda: None, keep_up)
+        fresh.look(home, lambda: None, counted=keep_up)
         fresh.look(home, lambda: None)
         kept.look(home, lambda: None)
         fresh.drift = fresh.ledger.drift_from(kept.ledger, home)
@@ -112,7 +111,8 @@ class LiveDriver:
         )
         counts = live.ledger.link_counts()
         lost = [p for kept in live.ledger.kept.values() for p in kept.figures.problems]
-        complete = found.coverage == 1.0 and not lost and live.complete
+        silent = sum(len(kin.members) for kin in live.ledger.kinship.kins if kin.silent)
+        complete = found.coverage == 1.0 and not lost and not silent and live.complete
         links_max = max(counts, default=None)
         return RootReport(
             root=site.root.path,
@@ -134,6 +134,7 @@ class LiveDriver:
                     *live.drift,
                     *(live.differences.damaged.values() if live.differences else ()),
                     *lost,
+                    *_silence(home, silent),
                     *found.problems,
                     *_limit_problems(home, site, links_max),
                 ]
@@ -156,6 +157,12 @@ def _terms(home: Home) -> thinking.Terms:
     if home.driver.costs_a_tree and space.f_files:
         can_run_out.add(Resource.INODES)
     return thinking.Terms(frozenset(can_run_out), space.f_ffree)
+
+
+def _silence(home: Home, files: int) -> list[Problem]:
+    """Tell of files that no name is known of any more by which to ask for their links."""
+    what = f"{files} files cannot be asked for their links until all is counted anew"
+    return [Problem(home.where, what, Reason.CHANGED)] if files else []
 
 
 def _limit_problems(home: Home, site: Site, links: int | None) -> list[Problem]:

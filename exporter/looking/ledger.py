@@ -11,14 +11,19 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
 
 from exporter.disk.count import Home, figures_of
 from exporter.looking.derive import Derived
-from exporter.looking.settle import remember_places, settle
+from exporter.looking.settle import settle
 from exporter.model import Folder, Kind, Problem, Reason
 from exporter.text import shown_name
 from exporter.thinking.findings import LayerFigures
-from exporter.thinking.kin import Kinship, link_counts
+from exporter.thinking.kin import Kin, Kinship, link_counts
+
+_NAMED: Final = 200
+"""Inodes of several names in a walked layer whose smallest one is kept, should one be the tightest."""
 
 
 @dataclass(slots=True)
@@ -65,13 +70,23 @@ class Ledger:
         self.kept[folder.id] = kept
         if joins and counted.tree is not None:
             self.walked[folder.id] += 1
-            held = self.kinship.add(folder.id, counted.tree.names, counted.links)
+            places = counted.tree.raw_paths(self.kinship.kin_of)
+            held = self.kinship.add(folder.id, counted.tree.names, counted.links, places)
             kept.links = {}
-            remember_places(held, counted.tree)
-            for kin in held:
-                if kin.holders[folder.id] > 1:
-                    inode = kin.fullest()
-                    kept.paths[inode] = counted.tree.raw_path_of(inode)
+            linked = (kin for kin in held if kin.holders[folder.id] > 1)
+            for inode in islice((inode for kin in linked for inode in kin.members), _NAMED):
+                kept.paths[inode] = counted.tree.raw_path_of(inode)
+        else:
+            self._note(counted.links)
+
+    def _note(self, links: Mapping[int, int]) -> None:
+        """Take in what a tree that is half made or half gone tells of image layers' files."""
+        moved: set[Kin] = set()
+        for inode, count in links.items():
+            kin = self.kinship.kin_of.get(inode)
+            if kin is not None and kin.noted({inode: count}):
+                moved.add(kin)
+        self._changed(*{id for kin in moved for id in kin.holders})
 
     def enter(self, folder: Folder, source: str, told: Derived) -> None:
         """Take in an image layer that was told by its difference to its source."""
@@ -129,24 +144,39 @@ class Ledger:
 
     def drift_from(self, kept: Ledger, home: Home) -> list[Problem]:
         """Tell the image layers whose names this count found other than an earlier one did."""
-        both = self.kinship.held.keys() & kept.kinship.held.keys()
         return [
             Problem(
                 f"{home.where}/{shown_name(id)}",
                 "what was kept of this layer differed from a new count, which is now in force",
                 Reason.DRIFT,
             )
-            for id in sorted(both)
-            if self.kinship.shape(id) != kept.kinship.shape(id)
+            for id in sorted(self.kinship.differing(kept.kinship))
         ]
 
     def path_of(self, home: Home, id: str, inode: int) -> str:
         """Give the smallest name of an inode in an image layer's tree, absolute inside the image."""
         kept = self.kept[id]
         if inode not in kept.paths:
+            walked = self._walked_source(id, inode)
+            if inode not in self.kept[walked].paths:
+                self.kept[walked].paths[inode] = self._find(home, self.kept[walked].folder, inode)
             told = self._told_by_sources(home, id, inode)
             kept.paths[inode] = told or self._find(home, kept.folder, inode)
         return shown_name(kept.paths[inode])
+
+    def _walked_source(self, id: str, inode: int) -> str:
+        """Give the farthest layer that this one was told from and that has the inode too.
+
+        What is searched for there, once, tells the name in all that were told from it.
+        """
+        holders = self.kinship.kin_of[inode].holders
+        met = {id}
+        while (source := self.kept[id].source) in holders and source in self.kept:
+            if source in met:
+                break
+            met.add(source)
+            id = source
+        return id
 
     def _told_by_sources(self, home: Home, id: str, inode: int) -> bytes | None:
         """Follow an inode's smallest name from the layers that this one was told from."""
@@ -176,8 +206,8 @@ class Ledger:
     def _find(self, home: Home, folder: Folder, inode: int) -> bytes:
         """Find the smallest name of an inode that was not the tightest when its layer was walked."""
         kin = self.kinship.kin_of[inode]
-        place = kin.places.get(inode)
-        if place is not None and kin.holders[folder.id] == 1:
+        place = kin.members[inode]
+        if kin.holders[folder.id] == 1:
             links = home.links_of(inode, self._tree_path(folder.id) + place)
             if links is not None:
                 return place

@@ -33,7 +33,10 @@ REREAD_SECONDS: Final = 300.0
 """All of the engine's records are read again after this long, even those that have not changed."""
 
 SMALL: Final = 10_000
-"""A container's layer of no more entries is counted anew at each look; it may have changed."""
+"""A container's layer of no more entries is counted anew now and then; it may have changed."""
+
+CONTAINER_SECONDS: Final = 30.0
+"""So many seconds after the last time."""
 
 
 @dataclass(slots=True)
@@ -52,6 +55,7 @@ class Live:
     drift: list[Problem] = field(default_factory=list)
     _marks: Marks | None = None
     _read_at: float = 0.0
+    _containers_at: float = 0.0
     _known: Known = field(default_factory=Known)
 
     def look(
@@ -111,9 +115,13 @@ class Live:
 
     def _expire(self) -> None:
         """Forget what may have changed without a sign: layers being made, and small containers'."""
+        moment = self.now()
+        containers = moment - self._containers_at >= CONTAINER_SECONDS
+        if containers:
+            self._containers_at = moment
         for id, kept in list(self.ledger.kept.items()):
             small = kept.kind is Kind.CONTAINER and kept.entries <= SMALL
-            if kept.kind is Kind.PARTIAL or small:
+            if kept.kind is Kind.PARTIAL or (small and containers):
                 self.ledger.forget(id)
 
     def _due(self) -> list[str]:
@@ -137,10 +145,11 @@ class Live:
             return True
         return kept.figures.changed and kind is Kind.IMAGE
 
-    def _tops(self) -> list[str]:
-        """Give the folders of images' top layers, those of tagged images first."""
+    def _tops(self, *, tagged: bool = False) -> list[str]:
+        """Give the folders of images' top layers, those of tagged images first, or these alone."""
         images = sorted(
-            (i for i in self.records.lineage.images if i.chains), key=lambda i: not i.tags
+            (i for i in self.records.lineage.images if i.chains and (i.tags or not tagged)),
+            key=lambda i: not i.tags,
         )
         tops = (self.records.lineage.layers.get(i.chains[-1]) for i in images)
         return list(dict.fromkeys(top.cache_id for top in tops if top is not None))
@@ -158,7 +167,7 @@ class Live:
             self.ledger.forget(id)
         tops = self._tops()
         steps = self._plan(home, due, tops)
-        first = dict.fromkeys(tops)
+        first = dict.fromkeys(self._tops(tagged=True) or tops)
         number_of_tops = 1 + max((i for i, (id, _) in enumerate(steps) if id in first), default=-1)
         for number, (id, source) in enumerate(steps):
             if number and number >= number_of_tops:

@@ -1,38 +1,30 @@
 """Bringing kin's link counts up to date by asking a few of their members.
 
 The kernel counts links by itself; so after a layer of ten thousand names came or went, a few
-stats for each kin tell everything.
+stats for each kin tell everything. Where those disagree, the engine is half way, or a stranger
+was there: then all members of that kin are asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from exporter.disk.count import Home
 from exporter.thinking.kin import Kin, Kinship
-from exporter.thinking.tree import Tree
 
-PROBES: Final = 3
-"""Members of each kin that are asked at each look: two that agree outvote a stranger's link."""
+PROBES: Final = 8
+"""Members of a kin that are asked when the first or the last of them has moved."""
 
-WATCHED: Final = 1000
+WATCHED = 1000
 """Inodes of a root, the tightest first, that are each asked for their links at each look."""
 
-_HOLDERS_TRIED: Final = 8
+_TRIED: Final = 100
+"""Members that are asked in vain before a kin is called silent."""
 
 TreePath = Callable[[str], bytes]
 """Gives the place of a layer's tree below the driver's folder."""
-
-
-def remember_places(held: Iterable[Kin], tree: Tree) -> None:
-    """Remember where some members of each new kin of a layer can be asked for their links."""
-    for kin in held:
-        if len(kin.places) < min(PROBES, len(kin.members)):
-            kin.places = {
-                i: tree.raw_path_of(i) for i in islice(kin.members, WATCHED) if i in tree.first
-            }
 
 
 def settle(home: Home, kinship: Kinship, tree_path: TreePath) -> set[Kin]:
@@ -40,43 +32,54 @@ def settle(home: Home, kinship: Kinship, tree_path: TreePath) -> set[Kin]:
 
     Gives the kin whose links were other than known.
     """
-    kins = list(kinship.kins)
-    changed: set[Kin] = set()
-    for kin in kins:
-        if _stands_still(home, kin, tree_path):
-            continue
-        found = _ask(home, kin, islice(kin.places, PROBES), tree_path)
-        if len({n - kin.links_of(inode) for inode, n in found.items()}) > 1:
-            found = _ask(home, kin, kin.places, tree_path)
-        if kin.told(found):
-            changed.add(kin)
+    changed = {kin for kin in kinship.kins if _moved(home, kin, tree_path)}
     limit = home.filesystem.limit.value
-    if limit is None:
-        return changed
-    asked = 0
-    for kin in sorted(kins, key=lambda kin: kin.left(limit)):
-        if asked >= WATCHED:
-            break
-        some = list(islice(kin.places, WATCHED - asked))
-        asked += len(some)
-        if kin.told(_ask(home, kin, some, tree_path)):
-            changed.add(kin)
+    if limit is not None:
+        for kin, inodes in _tightest(kinship.kins, limit).items():
+            if kin.noted(_ask(home, kin, inodes, tree_path)):
+                changed.add(kin)
     return changed
 
 
-def _stands_still(home: Home, kin: Kin, tree_path: TreePath) -> bool:
-    """Whether the first member has the links that it had; most looks see nothing else."""
-    for inode in islice(kin.places, 1):
-        return _ask(home, kin, (inode,), tree_path).get(inode) == kin.links_of(inode)
-    return False
+def _moved(home: Home, kin: Kin, tree_path: TreePath) -> bool:
+    """Ask the first and the last usual member and all odd ones, and more where one has moved."""
+    ends = (
+        inode
+        for order in (iter(kin.members), reversed(kin.members))
+        for inode in islice((inode for inode in order if inode not in kin.odd), 1)
+    )
+    found = _ask(home, kin, dict.fromkeys((*ends, *kin.odd)), tree_path)
+    kin.silent = not found and not _ask(home, kin, islice(kin.members, _TRIED), tree_path)
+    if kin.moves(found).keys() - {0}:
+        step = max(1, len(kin.members) // PROBES)
+        found |= _ask(home, kin, islice(kin.members, 0, None, step), tree_path)
+    if len(kin.moves(found)) > 1:
+        found = _ask(home, kin, kin.members, tree_path)
+    return kin.told(found)
+
+
+def _tightest(kins: Iterable[Kin], limit: int) -> dict[Kin, list[int]]:
+    """Choose the inodes that allow the fewest layers; the usual members of a kin are all alike."""
+    bulks = ((kin.left(limit), kin, None) for kin in kins if len(kin.odd) < len(kin.members))
+    singles = ((kin.left(limit, inode), kin, inode) for kin in kins for inode in kin.odd)
+    chosen: dict[Kin, list[int]] = {}
+    room = WATCHED
+    for _, kin, inode in sorted(chain(bulks, singles), key=lambda one: one[0]):
+        if room <= 0:
+            break
+        usual = (i for i in kin.members if i not in kin.odd)
+        some = list(islice(usual, room)) if inode is None else [inode]
+        chosen.setdefault(kin, []).extend(some)
+        room -= len(some)
+    return chosen
 
 
 def _ask(home: Home, kin: Kin, inodes: Iterable[int], tree_path: TreePath) -> dict[int, int]:
-    """Ask for the links of some of a kin's members, wherever one of their names still is."""
+    """Ask for the links of some of a kin's members, wherever that name of theirs still is."""
     found: dict[int, int] = {}
     for inode in inodes:
-        for layer in islice(kin.holders, _HOLDERS_TRIED):
-            links = home.links_of(inode, tree_path(layer) + kin.places[inode])
+        for layer in kin.holders:
+            links = home.links_of(inode, tree_path(layer) + kin.members[inode])
             if links is not None:
                 found[inode] = links
                 break

@@ -12,10 +12,7 @@ from exporter.disk.watch import Place, Watch, places
 from exporter.looking.scan import LiveRoot, Publish
 from exporter.model import Reports, Root
 from exporter.thinking.attempts import Attempts
-from exporter.thinking.orders import WatchState
-
-RECONCILE_SECONDS: Final = 86_400.0
-"""How often all is counted anew, whatever the watch says."""
+from exporter.thinking.orders import RECONCILE_SECONDS, WatchState
 
 _NOTHING: Final = "there is no storage root to watch"
 
@@ -24,17 +21,25 @@ class WatchedRoot:
     """One root with its watch.
 
     `wake` is called, from another thread, when there is something to see; `woken` tells in
-    the midst of a long look that it was.
+    the midst of a long look that it was. Whatever the watch says, all is counted anew every
+    `reconcile` seconds.
     """
 
     def __init__(
-        self, root: Root, rootfs: Path, wake: Callable[[], None], woken: Callable[[], bool]
+        self,
+        root: Root,
+        rootfs: Path,
+        wake: Callable[[], None],
+        woken: Callable[[], bool],
+        reconcile: float = RECONCILE_SECONDS,
     ) -> None:
+        self.reconcile = reconcile
         self._woken = woken
         self.live = LiveRoot(root, rootfs, woken=woken)
         self.watch = Watch(wake)
         self.attempts = {driver.name: Attempts(time.monotonic) for driver in DRIVERS}
         self.trouble = ""
+        self._losses = 0
         self._counted_at = time.monotonic()
 
     @property
@@ -56,22 +61,26 @@ class WatchedRoot:
     def look(self, publish: Publish) -> Reports:
         """Arm the watch, then look; so nothing that happens meanwhile is missed.
 
-        After a loss of the watch, and once a day, all is counted anew.
+        After a loss of the watch, and now and then, all is counted anew.
         """
         places = self._places()
         self.trouble = self.watch.arm(places) or ("" if len(places) > 1 else _NOTHING)
         read_at = time.monotonic()
-        anew = self.watch.lost or read_at - self._counted_at >= RECONCILE_SECONDS
-        if self.watch.lost:
+        losses = self.watch.losses
+        if losses != self._losses or self.trouble:
             for attempts in self.attempts.values():
                 attempts.events_lost()
-        self.watch.lost = False
+        anew = losses != self._losses or read_at - self._counted_at >= self.reconcile
+        self._losses = losses
         if anew:
             self._counted_at = read_at
         reports = self.live.look(publish, anew=anew)
-        for name, driver in self.live.drivers.items():
-            if driver.live is not None:
-                self.attempts[name].judge(driver.live.records.lineage)
+        for name, attempts in self.attempts.items():
+            live = driver.live if (driver := self.live.drivers.get(name)) else None
+            if live is None:
+                attempts.events_lost()
+            else:
+                attempts.judge(live.records.lineage)
         return reports
 
     def order(self, root: Root, rootfs: Path) -> None:

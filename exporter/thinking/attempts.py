@@ -11,7 +11,10 @@ from typing import Final
 from exporter.model import Lineage
 
 RIPE_SECONDS: Final = 1.0
-"""A folder that went is judged after this long: the engine's record of it may go a little later."""
+"""A folder that went is judged after this long: the engine's record of it may go a little later.
+
+It is judged later while a record that nobody has read is there, which may be its.
+"""
 
 FORGOTTEN_SECONDS: Final = 5.0
 """A record that came and went explains no folder that went longer before or after it."""
@@ -104,8 +107,8 @@ class Attempts:
     def events_lost(self) -> None:
         """Take in that events were missed: nothing that went until now can be judged."""
         self._listen()
-        self._gone.clear()
-        self._begun.clear()
+        for told in (self._gone, self._begun, self._unread, self._removals):
+            told.clear()
 
     @property
     def pending(self) -> bool:
@@ -123,12 +126,12 @@ class Attempts:
         known |= lineage.mount_ids | lineage.removing.keys()
         self._begun -= known
         self._unread -= {chain.removeprefix("sha256:") for chain in lineage.layers}
-        self._unread -= {id for id, folders in lineage.mounts.items() if folders}
+        self._unread -= {id for id, folders in lineage.mounts.items() if any(folders)}
         now = self.now()
         for name, went in list(self._gone.items()):
             if name in known:
                 del self._gone[name]
-            elif now - went >= RIPE_SECONDS:
+            elif now - went >= (FORGOTTEN_SECONDS if self._unread else RIPE_SECONDS):
                 del self._gone[name]
                 self.failed += not self._explained(went)
         self._removals = [r for r in self._removals if r.explains(now)]

@@ -4,7 +4,8 @@ What the engine does to one of them it does to all: a child layer links every na
 parent again, a removal unlinks every name. So a root of ten million names is a few thousand
 kin, each with one link count, and looking at a few members of each tells the counts of all.
 
-Links made by strangers break the rule for single inodes; these are kept as `odd` members.
+Links made by strangers break the rule for single inodes, and so does the engine while it is half
+way through a layer; these are kept as `odd` members, each of which is asked at each look.
 """
 
 from __future__ import annotations
@@ -21,15 +22,16 @@ from exporter.thinking.headroom import Tight, left_by_links
 class Kin:
     """Inodes that stand together. `links` is what most of them have; `odd` holds the rest's surplus.
 
-    `members` is an ordered set; `holders` are the layers that have names of them, with how
-    many names of each; `places` the path of some members, in a layer that has them.
+    `members` gives each one's path in some layer that has it, in the order in which they were
+    met; `holders` are the layers that have names of them, with how many names of each.
+    `silent`: none of them could be asked for its links the last time.
     """
 
-    members: dict[int, None]
+    members: dict[int, bytes]
     links: int
     odd: dict[int, int] = field(default_factory=dict)
     holders: dict[str, int] = field(default_factory=dict)
-    places: dict[int, bytes] = field(default_factory=dict)
+    silent: bool = False
     _fullest: int | None = None
     _surplus: int | None = None
 
@@ -45,9 +47,10 @@ class Kin:
             self._surplus = max([*usual, *self.odd.values()])
         return self.links + self._surplus
 
-    def left(self, limit: int) -> int:
-        """Give the fewest layers left that a member allows on any layer that holds it."""
-        return left_by_links(limit, self.links_max, max(self.holders.values()))
+    def left(self, limit: int, inode: int | None = None) -> int:
+        """Give the fewest layers left that a member, or any usual one, allows on any layer."""
+        links = self.links if inode is None else self.links_of(inode)
+        return left_by_links(limit, links, max(self.holders.values()))
 
     def fullest(self) -> int:
         """Give the member with most links; among equals the one with the lowest number."""
@@ -64,27 +67,38 @@ class Kin:
         """Look for the fullest member anew when it is asked for next."""
         self._fullest = self._surplus = None
 
-    def told(self, counts: Mapping[int, int]) -> bool:
-        """Take in the link counts of some members; tell whether that changed anything.
+    def moves(self, counts: Mapping[int, int]) -> Counter[int]:
+        """Count by how much the links of usual members have moved."""
+        return Counter(new - self.links for inode, new in counts.items() if inode not in self.odd)
 
-        Where all of them moved alike, so did the others: that was the engine. Else the others
-        moved as most of these did.
+    def told(self, counts: Mapping[int, int]) -> bool:
+        """Take in the link counts of some members, all odd ones among them; tell what that changed.
+
+        The members that were not asked moved as most of those did that were usual: a layer came
+        or went.
         """
-        moves = Counter(new - self.links_of(inode) for inode, new in counts.items())
-        if not moves or moves.keys() == {0}:
-            return False
+        usual = self.moves(counts)
+        if len(counts) == len(self.members):
+            usual = Counter(new - self.links for new in counts.values())
         # Among equally frequent moves the highest: rather too few layers left than too many.
-        shift = max(moves, key=lambda move: (moves[move], move))
+        shift = max(usual, key=lambda move: (usual[move], move), default=0)
         self.links += shift
-        if len(moves) == 1:
-            return True
-        self.forget_fullest()
+        return self.noted(counts) or shift != 0
+
+    def noted(self, counts: Mapping[int, int]) -> bool:
+        """Take in the link counts of some members, as theirs alone; tell whether that changed any."""
+        changed = False
         for inode, new in counts.items():
-            if new == self.links:
-                self.odd.pop(inode, None)
+            surplus = new - self.links
+            if surplus != self.odd.get(inode, 0):
+                changed = True
+            if surplus:
+                self.odd[inode] = surplus
             else:
-                self.odd[inode] = new - self.links
-        return True
+                self.odd.pop(inode, None)
+        if changed:
+            self.forget_fullest()
+        return changed
 
 
 @dataclass(slots=True)
@@ -95,8 +109,14 @@ class Kinship:
     held: dict[str, list[Kin]] = field(default_factory=dict)
     kins: dict[Kin, None] = field(default_factory=dict)
 
-    def add(self, layer: str, names: Mapping[int, int], links: Mapping[int, int]) -> list[Kin]:
-        """Take in a layer, given its names by inode and the links of inodes not yet known.
+    def add(
+        self,
+        layer: str,
+        names: Mapping[int, int],
+        links: Mapping[int, int],
+        places: Mapping[int, bytes],
+    ) -> list[Kin]:
+        """Take in a layer, given its names by inode, and links and paths of inodes not yet known.
 
         Kin whose members this layer treats unlike are parted. Gives the kin of the layer.
         """
@@ -107,19 +127,23 @@ class Kinship:
             groups[key].append(inode)
         held = []
         for (kin, count), inodes in groups.items():
-            part = self._part(kin, inodes) if kin is not None else self._new(inodes, links)
+            part = self._part(kin, inodes) if kin else self._new(inodes, links, places)
             part.holders[layer] = count
             held.append(part)
         self.held[layer] = held
         return held
 
     def derive(
-        self, layer: str, source: str, moves: Mapping[int, int], links: Mapping[int, int]
-    ) -> list[Kin]:
+        self,
+        layer: str,
+        source: str,
+        moves: Mapping[int, int],
+        links: Mapping[int, int],
+        places: Mapping[int, bytes],
+    ) -> None:
         """Take in a layer that has the names of another but for some more or fewer, by inode.
 
-        Gives the kin of these, and of the layer. Raises ValueError where the other layer has
-        not the names that are to be fewer.
+        Raises ValueError where the other layer has not the names that are to be fewer.
         """
         groups: dict[tuple[Kin | None, int], list[int]] = defaultdict(list)
         for inode, move in moves.items():
@@ -130,7 +154,7 @@ class Kinship:
             groups[kin, count].append(inode)
         counts: dict[Kin, int] = {}
         for (kin, count), inodes in groups.items():
-            part = self._part(kin, inodes) if kin is not None else self._new(inodes, links)
+            part = self._part(kin, inodes) if kin else self._new(inodes, links, places)
             counts[part] = count
         for kin in self.held[source]:
             counts.setdefault(kin, kin.holders[source])
@@ -138,7 +162,6 @@ class Kinship:
             if count:
                 kin.holders[layer] = count
         self.held[layer] = [kin for kin, count in counts.items() if count]
-        return list(counts)
 
     def remove(self, layer: str) -> None:
         """Forget a layer, and the kin that no layer holds any more."""
@@ -149,12 +172,28 @@ class Kinship:
                 for inode in kin.members:
                     del self.kin_of[inode]
 
-    def shape(self, layer: str) -> Counter[int]:
-        """Count a layer's inodes by the number of names they have in it."""
-        shape: Counter[int] = Counter()
-        for kin in self.held[layer]:
-            shape[kin.holders[layer]] += len(kin.members)
-        return shape
+    def differing(self, other: Kinship) -> set[str]:
+        """Give the layers, of those that both hold, in which some inode has other names than there.
+
+        And those that hold kin of which most have other links: what strangers do concerns a few.
+        """
+        both = self.held.keys() & other.held.keys()
+        found: set[str] = set()
+        for kin in self.kins:
+            others = Counter(map(other.kin_of.get, kin.members))
+            holders = {id: n for id, n in kin.holders.items() if id in both}
+            for counted in others:
+                theirs = counted.holders if counted else {}
+                found |= {
+                    id
+                    for id in both & (holders.keys() | theirs.keys())
+                    if holders.get(id, 0) != theirs.get(id, 0)
+                }
+            known = [(inode, other.kin_of[inode]) for inode in kin.members if inode in other.kin_of]
+            same = sum(them.links_of(inode) == kin.links_of(inode) for inode, them in known)
+            if 2 * same < len(known):
+                found |= holders.keys()
+        return found
 
     def tightest(self, layer: str, limit: int) -> Tight | None:
         """Find the inode of a layer with the fewest layers left; None where it has no file.
@@ -175,11 +214,11 @@ class Kinship:
         (left, most, count), equals = best
         return Tight(left, min(kin.fullest() for kin in equals), -most, -count)
 
-    def _new(self, inodes: list[int], links: Mapping[int, int]) -> Kin:
+    def _new(self, inodes: list[int], links: Mapping[int, int], places: Mapping[int, bytes]) -> Kin:
         counts = Counter(map(links.__getitem__, inodes))
         usual = max(counts, key=lambda n: (counts[n], n))
         odd = {i: links[i] - usual for i in inodes if links[i] != usual}
-        kin = Kin(dict.fromkeys(inodes), usual, odd)
+        kin = Kin({inode: places[inode] for inode in inodes}, usual, odd)
         self.kins[kin] = None
         self.kin_of.update(dict.fromkeys(inodes, kin))
         return kin
@@ -188,15 +227,13 @@ class Kinship:
         """Part these members from their kin, unless they are all of it."""
         if len(inodes) == len(kin.members):
             return kin
-        part = Kin(dict.fromkeys(inodes), kin.links, holders=dict(kin.holders))
+        part = Kin({}, kin.links, holders=dict(kin.holders), silent=kin.silent)
         self.kins[part] = None
         self.kin_of.update(dict.fromkeys(inodes, part))
         for inode in inodes:
-            del kin.members[inode]
+            part.members[inode] = kin.members.pop(inode)
             if inode in kin.odd:
                 part.odd[inode] = kin.odd.pop(inode)
-            if inode in kin.places:
-                part.places[inode] = kin.places.pop(inode)
         kin.forget_fullest()
         for layer in part.holders:
             self.held[layer].append(part)

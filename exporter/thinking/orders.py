@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from exporter.model import Reports, Root
+
+RECONCILE_SECONDS: Final = 86_400.0
+"""How often all is counted anew where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """Which root to look at, and how many seconds after a look the next one begins."""
+    """Which root to look at, and how many seconds after a look the next one begins.
+
+    Every `reconcile` seconds all is counted anew.
+    """
 
     root: Root
     rootfs: Path
     interval: float
+    reconcile: float = RECONCILE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -54,6 +55,18 @@ class Tree:
         """Give the smallest name of an inode as the disk has it, from this tree's `/`."""
         number, name = self.first[key]
         return self._folder(number) + os.fsencode(name)
+
+    def raw_paths(self, known: Container[int]) -> dict[int, bytes]:
+        """Give the smallest name of each inode that is not `known`, as `raw_path_of` does."""
+        paths: dict[int, bytes] = {}
+        at, folder = -1, b""
+        for inode, (number, name) in self.first.items():
+            if inode in known:
+                continue
+            if number != at:
+                at, folder = number, self._folder(number)
+            paths[inode] = folder + os.fsencode(name)
+        return paths
 
     def path_at(self, number: int, name: str) -> str:
         """Give the path of a name in a directory, absolute inside the image."""
