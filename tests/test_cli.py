@@ -170,7 +170,7 @@ def test_config_check_says_what_is_in_force_and_exits(
         "# configuration in force\n"
         f"roots:\n- {root.path}\n"
         "links_limits: {}\n"
-        "scan:\n  interval: 30.0\n"
+        "scan:\n  interval: 30.0\n  reconcile: 86400.0\n"
         "metrics:\n  images: 3\n"
         "thresholds:\n  warning: 20\n  critical: 5\n"
         + yaml.safe_dump({"alerts": Alerts().model_dump()}, sort_keys=False)

@@ -122,7 +122,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     expected = {
         "roots": (),
         "links_limits": {},
-        "scan": {"interval": 30.0},
+        "scan": {"interval": 30.0, "reconcile": 86400.0},
         "metrics": {"images": 10},
         "thresholds": {"warning": 20, "critical": 5},
     }
@@ -133,14 +133,14 @@ def test_a_whole_file_is_understood() -> None:
     text = """
     roots: [/var/lib/docker/, /data/docker, /]
     links_limits: {/data/docker/: 32000, /é: 9223372036854775808}
-    scan: {interval: 5}
+    scan: {interval: 5, reconcile: 3600}
     metrics: {images: 0}
     thresholds: {warning: 100, critical: 0x10}
     """
     expected = {
         "roots": ("/var/lib/docker", "/data/docker", "/"),
         "links_limits": {"/data/docker": 32_000, "/é": 2**63},
-        "scan": {"interval": 5.0},
+        "scan": {"interval": 5.0, "reconcile": 3600.0},
         "metrics": {"images": 0},
         "thresholds": {"warning": 100, "critical": 16},
     }

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.model import LayersLeft, Resource
 from exporter.thinking.headroom import Tight, least, left_by_depth, left_by_inodes, left_by_links
-from exporter.thinking.kin import Kinship
+from exporter.thinking.kinship import Kinship
 
 LINKS, INODES, DEPTH = Resource.LINKS, Resource.INODES, Resource.DEPTH
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from exporter.model import LINKS_OVER
 from exporter.thinking.headroom import Tight
-from exporter.thinking.kin import Kinship, inodes_over, link_counts
+from exporter.thinking.kin import inodes_over, link_counts
+from exporter.thinking.kinship import Kinship
 
 layers = st.lists(
     st.dictionaries(st.integers(1, 12), st.integers(1, 4), max_size=12), min_size=1, max_size=8

@@ -20,7 +20,7 @@ from exporter.disk.files import BrokenFileError
 from exporter.disk.tarsplit import NAME, OddError, read_touched
 from exporter.model import Folder, LayerRecord, Problem, Reason
 from exporter.thinking.findings import LayerFigures
-from exporter.thinking.kin import Kinship
+from exporter.thinking.kinship import Kinship
 from exporter.thinking.routes import WALK_GAIN, Family, family_of
 
 _FEWEST = 1000

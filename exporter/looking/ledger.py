@@ -20,7 +20,8 @@ from exporter.looking.settle import settle
 from exporter.model import Folder, Kind, Problem, Reason
 from exporter.text import shown_name
 from exporter.thinking.findings import LayerFigures
-from exporter.thinking.kin import Kin, Kinship, link_counts
+from exporter.thinking.kin import Kin, link_counts
+from exporter.thinking.kinship import Kinship
 
 _NAMED: Final = 200
 """Inodes of several names in a walked layer whose smallest one is kept, should one be the tightest."""

@@ -12,7 +12,8 @@ from itertools import chain, islice
 from typing import Final
 
 from exporter.disk.count import Home
-from exporter.thinking.kin import Kin, Kinship
+from exporter.thinking.kin import Kin
+from exporter.thinking.kinship import Kinship
 
 PROBES: Final = 8
 """Members of a kin that are asked when the first or the last of them has moved."""
