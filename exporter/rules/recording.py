@@ -69,7 +69,7 @@ def _below(config: Config) -> tuple[Record, ...]:
 def _health(config: Config) -> tuple[Record, ...]:
     """Whom not to believe: down, stale, incomplete, blind."""
     up = f'up{{job="{config.alerts.job}"}}'
-    stale = f"time() - hardlink_scan_timestamp_seconds > bool {stale_after(config):.15g}"
+    stale = f"abs(time() - hardlink_scan_timestamp_seconds) > bool {stale_after(config):.15g}"
     return (
         Record("job:hardlink_exporters:count", f"count without ({HOST}) ({up})"),
         Record("job:hardlink_exporters_down:sum", f"sum without ({HOST}) ({up} == bool 0)"),
