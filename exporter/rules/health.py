@@ -94,22 +94,20 @@ class _Maker:
 
     def root_down(self) -> Alert:
         """Tell a root that gives no figures, and an exporter that has found no root to look at."""
-        none = (
-            "max without (version, python) (hardlink_exporter_build_info)\n"
-            "unless on (job, instance) (hardlink_root_up or hardlink_watch_active)"
-        )
         return self.alert(
             "HardlinkRootDown",
             "warning",
-            f"hardlink_root_up == 0\nor\n(\n  {none.replace(chr(10), chr(10) + '  ')}\n)",
+            "hardlink_root_up == 0\nor\n(\n"
+            "  max without (version, python) (hardlink_exporter_build_info)\n"
+            "  unless on (job, instance) (hardlink_root_up or hardlink_watch_active)\n)",
             self.config.alerts.root_down_for,
             "A Docker storage root cannot be looked at.",
             "{{ if $labels.root }}The last look at {{ $labels.root }} on {{ $labels.instance }}"
             " gave no figures: it is gone, cannot be read or is no storage root. What was known of"
             " it is held.{{ else }}The exporter on {{ $labels.instance }} has found no storage"
             " root: nothing is watched there.{{ end }}",
-            "Run `hardlink-exporter scan{{ if $labels.root }} {{ $labels.root }}{{ end }}` on the"
-            " host: it says why in one sentence.",
+            "Run {{ if $labels.root }}`hardlink-exporter scan {{ $labels.root }}`{{ else }}"
+            "`hardlink-exporter scan`{{ end }} on the host: it says why in one sentence.",
         )
 
     def scan_stale(self) -> Alert:
