@@ -178,9 +178,9 @@ WHEN: Final = (
     ),
     timeseries(
         "Layers given up",
-        "Layers begun and given up, as a failed build step leaves them, in each hour at the pace of the last 15 minutes."
+        "Layers begun and given up, as a failed build step leaves them, in each hour at the pace of the last 15 minutes (layer_failed_window of the rules' configuration)."
         " A layer that was built again though it existed already looks the same.",
-        Target(f"3600 * {recorded('job:hardlink_failed_layers:rate15m')}", "{{job}}"),
+        Target(f"3600 * {recorded('job:hardlink_failed_layers:rate')}", "{{job}}"),
         width=12,
     ),
     timeseries(
