@@ -56,7 +56,7 @@ class Alerts(BaseModel):
     filling_up_below: Few = 100
     filling_up_window: Window = "6h"
     filling_up_ahead: Window = "1d"
-    filling_up_steady: Window = "1h"
+    filling_up_steady: Window = "3h"
     filling_up_guard: Window = "1d"
     filling_up_for: Duration = "1h"
     layer_failed_window: Window = "15m"
@@ -69,4 +69,6 @@ class Alerts(BaseModel):
     incomplete_for: Duration = "1h"
     watch_lost_for: Duration = "15m"
     exporter_down_for: Duration = "5m"
+    exporter_restarts: Few = 5
+    exporter_restarts_window: Window = "1h"
     deprecated_for: Duration = "1h"

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from yaml.reader import ReaderError
 
 from exporter.alerting import Alerts
@@ -52,6 +59,14 @@ class Thresholds(Section):
 
     warning: Whole = 20
     critical: Whole = 5
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Thresholds:
+        if self.critical > self.warning:
+            raise ValueError(
+                f"critical, {self.critical}, should not be above warning, {self.warning}"
+            )
+        return self
 
 
 class Metrics(Section):

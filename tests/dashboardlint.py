@@ -219,7 +219,7 @@ def _exprs(board: Dashboard) -> Iterator[tuple[str, str]]:
 def _parsed(expr: str) -> promql.Expr | None:
     ranges = {"$__rate_interval": f"{RATE_INTERVAL.seconds}s", "$__range": "1h"}
     for variable, value in ranges.items():
-        expr = expr.replace(f"[{variable}]", f"[{value}]")
+        expr = expr.replace(f"[{variable}", f"[{value}")  # of a subquery too
     try:
         return promql.parse(expr)
     except ValueError:

@@ -82,6 +82,9 @@ BAD = {
     " not 1001",
     "metrics: {images: 1.5}": f"1:11: metrics.images: {WHOLE}, not 1.5",
     "metrics: {images: yes}": f"1:11: metrics.images: {WHOLE}, not True",
+    "thresholds: {warning: 3, critical: 9}": "1:1: thresholds: critical, 9, should not be above"
+    " warning, 3",
+    "thresholds: {warning: 3}": "1:1: thresholds: critical, 5, should not be above warning, 3",
     "thresholds: {warning: -1}": "1:14: thresholds.warning: it should be greater than or equal"
     " to 0, not -1",
     "thresholds:\n  warning: 9\n  critical: few": f"3:3: thresholds.critical: {WHOLE}, not 'few'",

@@ -9,8 +9,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from conftest import need_engine
 from disks import disk
 from engine import engine, tar
 from hung import hung_mount
+from inotify import setting
 from needs import missing, need_program, need_root
 from serving import Served, served
 
@@ -65,19 +64,6 @@ def comes_back(daemon: Served, root: PlantedRoot, before: float, count: int) -> 
     daemon.await_that(lambda: layers(daemon) == count + 1, PATIENCE)
     assert (daemon.metric("hardlink_watch_events_total") or 0) > events
     assert daemon.metric("hardlink_failed_layers_total") == 0
-
-
-@contextmanager
-def setting(name: str, value: str) -> Iterator[Path]:
-    """Set one of inotify's limits until the block ends."""
-    need_root()
-    limit = Path("/proc/sys/fs/inotify") / name
-    before = limit.read_text()
-    limit.write_text(value)
-    try:
-        yield limit
-    finally:
-        limit.write_text(before)
 
 
 def test_a_root_deleted_and_made_anew_is_counted_and_watched_anew(

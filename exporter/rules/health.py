@@ -66,47 +66,71 @@ class _Maker:
         )
 
     def exporter_down(self) -> Alert:
-        up = f'up{{job="{self.config.alerts.job}"}}'
+        """Tell an exporter that is down, one that starts again and again, and that there is none.
+
+        The second is up at most of the scrapes, each of which would end the wait of the first.
+        """
+        alerts = self.config.alerts
+        job = f'{{job="{alerts.job}"}}'
+        window, most = alerts.exporter_restarts_window, alerts.exporter_restarts
         return self.alert(
             "HardlinkExporterDown",
             "warning",
-            f"{up} == 0\nor\nabsent({up})",
-            self.config.alerts.exporter_down_for,
+            f"up{job} == 0\nor\n"
+            f"changes(process_start_time_seconds{job}[{window}]) > {most}\nor\n"
+            f"absent(up{job})",
+            alerts.exporter_down_for,
             "Nobody watches the hard links of a host.",
-            "{{ if $labels.instance }}Prometheus cannot scrape the exporter on"
+            "{{ if not $labels.instance }}Prometheus has no target of the job {{ $labels.job }}:"
+            " no host is watched.{{ else if eq $value 0.0 }}Prometheus cannot scrape the exporter on"
             " {{ $labels.instance }} (job {{ $labels.job }}); what was known of its roots is held"
-            " until it answers again.{{ else }}Prometheus has no target of the job"
-            " {{ $labels.job }}: no host is watched.{{ end }}",
+            " until it answers again.{{ else }}The exporter on {{ $labels.instance }}"
+            " (job {{ $labels.job }}) has started again {{ $value }} times within"
+            f" {window}; what was known of its roots is held until it answers again.{{{{ end }}}}",
             "See whether the exporter runs and Prometheus reaches it: `systemctl status`, the"
             " exporter's log, Prometheus' page Status, Targets.",
             held=False,
         )
 
     def root_down(self) -> Alert:
+        """Tell a root that gives no figures, and an exporter that has found no root to look at."""
         return self.alert(
             "HardlinkRootDown",
             "warning",
-            "hardlink_root_up == 0",
+            "hardlink_root_up == 0\nor\n(\n"
+            "  max without (version, python) (hardlink_exporter_build_info)\n"
+            "  unless on (job, instance) (hardlink_root_up or hardlink_watch_active)\n)",
             self.config.alerts.root_down_for,
             "A Docker storage root cannot be looked at.",
-            "The last look at {{ $labels.root }} on {{ $labels.instance }} gave no figures: it is"
-            " gone, cannot be read or is no storage root. What was known of it is held.",
-            "Run `hardlink-exporter scan {{ $labels.root }}` on the host: it says why in one sentence.",
+            "{{ if $labels.root }}The last look at {{ $labels.root }} on {{ $labels.instance }}"
+            " gave no figures: it is gone, cannot be read or is no storage root. What was known of"
+            " it is held.{{ else }}The exporter on {{ $labels.instance }} has found no storage"
+            " root: nothing is watched there.{{ end }}",
+            "Run {{ if $labels.root }}`hardlink-exporter scan {{ $labels.root }}`{{ else }}"
+            "`hardlink-exporter scan`{{ end }} on the host: it says why in one sentence.",
         )
 
     def scan_stale(self) -> Alert:
-        alerts = self.config.alerts
+        """Tell figures that are old, that are of the time to come, and that never came.
+
+        A clock that runs ahead makes figures look new for as long as it is ahead.
+        """
+        alerts, after = self.config.alerts, f"{stale_after(self.config):.15g}"
+        age = "time() - hardlink_scan_timestamp_seconds"
+        ahead = '{{ humanizeDuration $value | reReplaceAll "^-" "" }}'
         return self.alert(
             "HardlinkScanStale",
             "warning",
-            f"time() - hardlink_scan_timestamp_seconds > {stale_after(self.config):.15g}\nor\n"
+            f"{age} > {after}\nor\n{age} < -{after}\nor\n"
             "(hardlink_watch_active unless on (job, instance, root) hardlink_root_up)",
             alerts.stale_for,
             "The figures of a Docker storage root are old.",
-            "{{ if $labels.driver }}The figures of"
+            "{{ if not $labels.driver }}{{ $labels.root }} on {{ $labels.instance }} has given no"
+            " answer since the exporter started.{{ else if lt $value 0.0 }}The figures of"
+            f" {PLACE} bear a time {ahead} ahead of Prometheus' clock: one of the two clocks is"
+            " wrong, and how old the figures are cannot be told.{{ else }}The figures of"
             f" {PLACE} were last known to be current"
-            " {{ $value | humanizeDuration }} ago.{{ else }}{{ $labels.root }} on"
-            " {{ $labels.instance }} has given no answer since the exporter started.{{ end }}",
+            " {{ $value | humanizeDuration }} ago.{{ end }}",
             "See whether the host's disk answers (`ls` on the root), whether its clock is right, and"
             " what the exporter's log says.",
             held=False,

@@ -28,7 +28,7 @@ _NAMED: Final = f"instance_root:hardlink_layers_left:bottomk{TIGHTEST}"
 
 def recording_groups(config: Config) -> tuple[Group, ...]:
     """Give the groups of recording rules."""
-    rules = (*_tightest(), *_below(config), *_health(config), *_inventory())
+    rules = (*_tightest(), *_below(config), *_health(config), *_inventory(config))
     return (Group("hardlink-recording", rules, config.alerts.interval),)
 
 
@@ -69,7 +69,7 @@ def _below(config: Config) -> tuple[Record, ...]:
 def _health(config: Config) -> tuple[Record, ...]:
     """Whom not to believe: down, stale, incomplete, blind."""
     up = f'up{{job="{config.alerts.job}"}}'
-    stale = f"time() - hardlink_scan_timestamp_seconds > bool {stale_after(config):.15g}"
+    stale = f"abs(time() - hardlink_scan_timestamp_seconds) > bool {stale_after(config):.15g}"
     return (
         Record("job:hardlink_exporters:count", f"count without ({HOST}) ({up})"),
         Record("job:hardlink_exporters_down:sum", f"sum without ({HOST}) ({up} == bool 0)"),
@@ -87,8 +87,9 @@ def _health(config: Config) -> tuple[Record, ...]:
     )
 
 
-def _inventory() -> tuple[Record, ...]:
+def _inventory(config: Config) -> tuple[Record, ...]:
     """What there is, and what fails in it."""
+    window = config.alerts.layer_failed_window
     return (
         Record("job:hardlink_roots:count", f"count without ({ROOT}) (hardlink_root_up)"),
         Record(
@@ -100,7 +101,7 @@ def _inventory() -> tuple[Record, ...]:
             f"count without ({HOST}, python) (hardlink_exporter_build_info)",
         ),
         Record(
-            "job:hardlink_failed_layers:rate15m",
-            f"sum without ({DRIVEN}) (rate(hardlink_failed_layers_total[15m]))",
+            "job:hardlink_failed_layers:rate",
+            f"sum without ({DRIVEN}) (rate(hardlink_failed_layers_total[{window}]))",
         ),
     )

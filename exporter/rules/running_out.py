@@ -60,17 +60,24 @@ class _Maker:
     def held(self) -> str:
         """Give what is left as far as it is known, never calmer than it is.
 
-        In this order: the figure itself, where all layers are counted; else it means "at most",
-        so the least of late; while the exporter or the root is down, what was recorded at the
-        last; between an exporter's start and its first answer, the last figure.
+        In this order: the figure itself, once all layers or a first full pass are counted; before
+        that it means "at most", so the smaller of it and of what was recorded last, and alone
+        where nothing was. Where there is none, what was recorded last stays for as long as nobody
+        can know better: the exporter is down; the root is down, or is watched and has not answered
+        since the exporter started (for `hold` after the watch was last seen, so that an exporter
+        that starts again and again ends nothing); one driver of a root that is up by another cannot
+        be read. At last the last figure, which also outlives a Prometheus that was down.
         """
         hold = self.config.alerts.hold
         return (
-            f"(\n  {_LEFT}\n  and {_ROOT} hardlink_scan_coverage_ratio == 1\n)\nor\n"
-            f"(\n  min_over_time({_LEFT}[{hold}])\n"
-            f"  and {_ROOT} hardlink_scan_coverage_ratio < 1\n)\nor\n"
+            f"(\n  {_LEFT}\n  and {_ROOT}\n"
+            "  (hardlink_scan_coverage_ratio == 1 or hardlink_full_scan_timestamp_seconds)\n)\nor\n"
+            f"({HELD} < {_LEFT})\nor\n{_LEFT}\nor\n"
             f"(\n  {HELD}\n  and on (job, instance) up == 0\n)\nor\n"
-            f"(\n  {HELD}\n  and on (job, instance, root) hardlink_root_up == 0\n)\nor\n"
+            f"(\n  {HELD}\n  and on (job, instance, root)\n"
+            f"  (hardlink_root_up == 0 or (last_over_time(hardlink_watch_active[{hold}])"
+            " unless hardlink_root_up))\n)\nor\n"
+            f'(\n  {HELD}\n  and {_ROOT} hardlink_problems{{reason="root"}} > 0\n)\nor\n'
             f"last_over_time({_LEFT}[{hold}])"
         )
 
@@ -113,9 +120,10 @@ class _Maker:
     def filling_up(self) -> Alert:
         """Tell a fall that is low enough, fast enough, and no burst that a prune will undo.
 
-        Lower than `steady` ago, when it was lower than as long before: a burst shorter than
-        `for` never holds that long. Lower than ever in the time before: builds by day and a prune
-        by night come to the same depth each day.
+        Lower than `steady` ago, when it was lower than as long before: both are so together for
+        no longer than a burst lasts, so one shorter than `for` never fires; and both are always so
+        while builds come at least once in each `steady`. Lower than ever in the time before:
+        builds by day and a prune by night come to the same depth each day.
         """
         name, alerts = "HardlinkFillingUp", self.config.alerts
         steady = alerts.filling_up_steady

@@ -50,15 +50,18 @@ def at_most() -> str:
 def images(below: int, hold: str, resource: str = "resource=%q") -> str:
     """Name the images with fewer layers left than `below`; have words for when there are none.
 
-    They are in the order of their names, since a query gives equals in any order. While the
-    exporter is down they are those that were so near their end at the last.
+    They are in the order of their names, since a query gives equals in any order. While a driver
+    of a root gives no figures (`hardlink_images` is there whenever it does) they are those that
+    were so near their end at the last. None is named where the tightest image has no name, where
+    the least is a layer below any image, and where `metrics.images` is too few.
     """
     left = "hardlink_image_layers_left{ROOT}"
-    last = f"last_over_time({left}[{hold}]) < {below} unless on (job, instance) up == 1"
+    now = "on (job, instance, root, driver) hardlink_images"
+    last = f"last_over_time({left}[{hold}]) < {below} unless {now}"
     least = f"bottomk({MOST_NAMED}, min by (image) ({left} < {below} or {last}))"
     return (
         f"Images concerned: {{{{ range $i, $image := {ask(least, resource)} | sortByLabel `image` }}}}"
         "{{ if $i }}, {{ end }}{{ $image.Labels.image }} ({{ $image.Value }} left)"
-        "{{ else }}none with a tag is told to be so near its end; it is an untagged one or a"
-        " layer below, and `hardlink-exporter scan {{ $labels.root }}` says which{{ end }}."
+        "{{ else }}no image that is told by name is so near its end;"
+        " `hardlink-exporter scan {{ $labels.root }}` says which{{ end }}."
     )

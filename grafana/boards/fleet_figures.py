@@ -32,7 +32,8 @@ def recorded(name: str, **labels: str) -> str:
 def _below(threshold: str, title: str, bound: str, steps: Steps) -> Panel:
     return stat(
         title,
-        f"Roots with {bound} by links or inodes. Roots that are not counted whole may have fewer left than they say.",
+        f"Roots with {bound} by links or inodes, as the exporters that answer tell now; the alerts hold what was last known of the others."
+        " Roots that are not counted whole may have fewer left than they say.",
         Target(
             f"sum({recorded('job:hardlink_roots_below:sum', threshold=threshold)})", instant=True
         ),
@@ -57,12 +58,15 @@ ABOUT_TO_STOP: Final = (
     ),
     _below(
         "critical",
-        f"Below {LEVELS.critical}",
-        f"fewer than {LEVELS.critical} layers left",
+        "Below the critical threshold",
+        f"fewer layers left than thresholds.critical of the rules' configuration ({LEVELS.critical} by default)",
         GOOD_IS_0,
     ),
     _below(
-        "warning", f"Below {LEVELS.warning}", f"fewer than {LEVELS.warning} layers left", _WARN_AT_1
+        "warning",
+        "Below the warning threshold",
+        f"fewer layers left than thresholds.warning of the rules' configuration ({LEVELS.warning} by default)",
+        _WARN_AT_1,
     ),
     stat(
         "Least left anywhere",
@@ -148,8 +152,8 @@ WHEN: Final = (
         *(
             Target(f"sum({recorded('job:hardlink_roots_below:sum', threshold=threshold)})", legend)
             for threshold, legend in (
-                ("warning", f"below {LEVELS.warning}"),
-                ("critical", f"below {LEVELS.critical}"),
+                ("warning", "below warning"),
+                ("critical", "below critical"),
                 ("exhausted", "exhausted"),
             )
         ),
@@ -157,8 +161,8 @@ WHEN: Final = (
         overrides=tuple(
             column(legend, {"color": {"mode": "fixed", "fixedColor": colour}})
             for legend, colour in (
-                (f"below {LEVELS.warning}", "yellow"),
-                (f"below {LEVELS.critical}", "orange"),
+                ("below warning", "yellow"),
+                ("below critical", "orange"),
                 ("exhausted", "red"),
             )
         ),
@@ -174,9 +178,9 @@ WHEN: Final = (
     ),
     timeseries(
         "Layers given up",
-        "Layers begun and given up, as a failed build step leaves them, in each hour at the pace of the last 15 minutes."
+        "Layers begun and given up, as a failed build step leaves them, in each hour at the pace of the last 15 minutes (layer_failed_window of the rules' configuration)."
         " A layer that was built again though it existed already looks the same.",
-        Target(f"3600 * {recorded('job:hardlink_failed_layers:rate15m')}", "{{job}}"),
+        Target(f"3600 * {recorded('job:hardlink_failed_layers:rate')}", "{{job}}"),
         width=12,
     ),
     timeseries(

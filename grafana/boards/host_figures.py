@@ -23,6 +23,9 @@ _AT_MOST: Final = "at most"
 _BREAKS: Final = of_root("layers_left", resource="~links|inodes")
 """What ends in failing builds on any image: depth ends those on one image alone."""
 
+_COUNTED: Final = f"{_BREAKS} and on ({DRIVEN}) {of_root('full_scan_timestamp_seconds')}"
+"""From the end of the first full pass on: the figures before it fall without any build."""
+
 _SYMLOG: Final = {"scaleDistribution": {"type": "symlog", "log": 10, "linearThreshold": 1}}
 _LIMIT: Final = {
     "custom.lineStyle": {"fill": "dash", "dash": [10, 10]},
@@ -49,15 +52,17 @@ ABOUT_TO_STOP: Final = (
     ),
     stat(
         "Runs out in",
-        "When none is left of what ends first, at the average pace of the time range shown at the top; empty while nothing falls."
+        "When none is left of what ends first, at the average pace of the time range shown at the top, from the first full pass on."
         " A straight line through past builds: it knows nothing of what you will build or remove. Sooner, where not all layers are counted.",
         Target(
-            f"bottomk by ({DRIVEN}) (1, {_BREAKS} / (deriv({_BREAKS}[$__range]) * -1 > 0))",
+            f"bottomk by ({DRIVEN}) (1,"
+            f" {_BREAKS} / (deriv(({_COUNTED})[$__range:]) * -1 > 0) or {_BREAKS} == 0)",
             f"{PLACE}: {{{{resource}}}}",
             instant=True,
         ),
         unit="s",
         steps=((None, "red"), (_DAY, "orange"), (7 * _DAY, "green")),
+        words={0: ("none is left", "red")},
         empty="not falling",
         width=5,
         height=6,

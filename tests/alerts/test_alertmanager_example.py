@@ -120,7 +120,13 @@ def test_no_trouble_of_the_watching_silences_that_layers_run_out(manager: Alertm
 
 @pytest.mark.parametrize(
     "other",
-    [{"instance": "build2"}, {"root": "/data"}, {"resource": "inodes"}, {"driver": "overlay2"}],
+    [
+        {"instance": "build2"},
+        {"root": "/data"},
+        {"resource": "inodes"},
+        {"driver": "overlay2"},
+        {"cluster": "east"},
+    ],
     ids=lambda other: next(iter(other)),
 )
 def test_another_host_root_driver_or_resource_is_not_silenced(
@@ -130,6 +136,19 @@ def test_another_host_root_driver_or_resource_is_not_silenced(
     assert silenced(manager, mark, EXHAUSTED, LOW | other, FILLING_UP | other) == [
         FILLING_UP | other
     ], "only by the warning of its own"
+
+
+def test_hosts_of_one_name_in_two_clusters_are_told_apart(manager: Alertmanager) -> None:
+    west, east = {"cluster": "west"}, {"cluster": "east"}
+    assert silenced(
+        manager, "clusters", EXPORTER_DOWN | west, ROOT_DOWN | west, ROOT_DOWN | east, STALE | east
+    ) == [ROOT_DOWN | west, STALE | east]
+
+
+def test_one_message_is_about_one_cluster() -> None:
+    (ours,) = yaml.safe_load(CONFIG.read_text())["route"]["routes"]
+    for route in (ours, *ours["routes"]):
+        assert "cluster" in route["group_by"]
 
 
 @pytest.mark.parametrize("graver", [EXHAUSTED, CRITICAL, LOW, EXPORTER_DOWN, ROOT_DOWN])
@@ -165,20 +184,27 @@ def test_each_inhibition_asks_on_both_sides_for_every_label_that_it_compares() -
     for rule in yaml.safe_load(CONFIG.read_text())["inhibit_rules"]:
         for side in (rule["source_matchers"], rule["target_matchers"]):
             assert any(one.startswith(('alertname="Hard', 'alertname=~"Hard')) for one in side)
-            for label in rule["equal"]:
+            for label in set(rule["equal"]) - {"cluster"}:
                 assert f'{label}=~".+"' in side
 
 
-def rendered(folder: Path, template: str, firing: int, resolved: int = 0) -> str:
-    """Render a template for so many alerts of ExporterDown, as Alertmanager would."""
-    (alert,) = [a for a in ALERTS if a.name == "HardlinkExporterDown"]
+def rendered(
+    folder: Path,
+    template: str,
+    firing: int,
+    resolved: int = 0,
+    name: str = "HardlinkExporterDown",
+    **shared: str,
+) -> str:
+    """Render a template for so many alerts, each of a host of its own, as Alertmanager would."""
+    (alert,) = [a for a in ALERTS if a.name == name]
     annotations = {
         "summary": alert.summary,
         "description": "Nobody answers.",
         "action": alert.action,
         "runbook_url": alert.runbook,
     }
-    common = {"alertname": alert.name, "severity": "warning", "job": "hardlink-exporter"}
+    common = {"alertname": alert.name, "severity": "warning", "job": "hardlink-exporter", **shared}
     alerts = [
         {
             "status": "firing" if i < firing else "resolved",
@@ -190,7 +216,7 @@ def rendered(folder: Path, template: str, firing: int, resolved: int = 0) -> str
     data = {
         "status": "firing" if firing else "resolved",
         "alerts": alerts,
-        "commonLabels": common,
+        "commonLabels": common if len(alerts) > 1 else alerts[0]["labels"],
         "commonAnnotations": annotations,
         "externalURL": "http://alertmanager:9093",
     }
@@ -209,6 +235,16 @@ def test_a_trouble_of_many_hosts_is_one_message_that_can_be_read(tmp_path: Path)
     assert text.count("\nHost: build") == 10
     assert text.endswith("These are the first 10 of 300; all are at http://alertmanager:9093\n")
     assert len(text) < 8000
+
+
+@pytest.mark.parametrize(
+    ("hosts", "said"), [(1, "/var/lib/docker on build0"), (3, "3 in all")], ids=["one", "many"]
+)
+def test_hosts_that_share_a_root_are_counted_and_one_is_named(
+    tmp_path: Path, hosts: int, said: str
+) -> None:
+    title = rendered(tmp_path, "title", hosts, name="HardlinkRootDown", root="/var/lib/docker")
+    assert title == f"[WARNING] HardlinkRootDown: {said}"
 
 
 def test_what_is_over_is_told_apart_from_what_goes_on(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 from prometheus_client.samples import Sample
 
 from exporter.alerting import Alerts
+from exporter.config import Metrics
 from exporter.model import (
     FullPass,
     ImageFigures,
@@ -44,12 +45,12 @@ def job() -> dict[str, Any]:
     return found
 
 
-def full_root(path: str) -> RootReport:
+def full_root(path: str, most: int) -> RootReport:
     """Give a root of which everything is told, with the longest names that the engine takes."""
     left = {Resource.LINKS: 3, Resource.INODES: 3, Resource.DEPTH: 3}
     images = tuple(
         ImageFigures(f"sha256:{i}", (f"{i}{'n' * (LONGEST_IMAGE - 1)}",), 4, left, left, None)
-        for i in range(10)
+        for i in range(most)
     )
     return RootReport(
         root=path,
@@ -67,10 +68,11 @@ def full_root(path: str) -> RootReport:
     )
 
 
-def exposition(roots: int) -> bytes:
-    reports = [full_root(f"{i}/{'r' * (LONGEST_PATH - 2)}") for i in range(roots)]
+def exposition(roots: int, images: int = Metrics().images) -> bytes:
+    """Give what so many full roots tell, each with so many images, as `metrics.images` allows."""
+    reports = [full_root(f"{i}/{'r' * (LONGEST_PATH - 2)}", images) for i in range(roots)]
     watches = {r.root: WatchState(True, 1, 0, {"overlay": 1}) for r in reports}
-    view = View(tuple(reports), "1.2", 10, Loaded(True, 1.0), watches)
+    view = View(tuple(reports), "1.2", images, Loaded(True, 1.0), watches)
     registry = CollectorRegistry()
     registry.register(ViewCollector(lambda: view))
     return generate_latest(registry)
@@ -92,6 +94,14 @@ def test_ten_full_roots_are_within_a_third_of_the_sample_limit_and_one_more_root
     ten = len(samples(exposition(ROOTS)))
     assert (ten, len(samples(exposition(1)))) == (ROOTS * 60 + 3, 63)
     assert 3 * (ten + OWN) < job()["sample_limit"]
+
+
+def test_ten_roots_with_50_images_each_are_within_the_sample_limit_which_is_why_it_says_50() -> (
+    None
+):
+    assert "above 50 raise the limit" in EXAMPLE.read_text()
+    assert len(samples(exposition(ROOTS, 50))) + OWN < job()["sample_limit"]
+    assert len(samples(exposition(ROOTS, 100))) + OWN > job()["sample_limit"]
 
 
 def test_the_longest_names_that_the_system_takes_are_within_the_limits_of_labels() -> None:

@@ -29,6 +29,7 @@ OTHERWISE = {
     "interval": "47s",
     "filling_up_below": 101,
     "depth_left": 11,
+    "exporter_restarts": 6,
 }
 """A value other than the default for each parameter that is no duration."""
 

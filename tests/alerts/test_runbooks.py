@@ -94,6 +94,16 @@ def test_every_command_of_dockers_in_a_runbook_is_a_real_one_with_real_flags() -
             assert re.search(rf"{flag}\b", told), f"docker {' '.join(words)}: {flag}"
 
 
+def test_who_is_told_to_prune_containers_is_told_how_to_keep_what_they_hold() -> None:
+    pruning = [name for name, text in PAGES.items() if "docker container prune" in text]
+    assert len(pruning) >= 3
+    for name in pruning:
+        assert "deletes what" in PAGES[name], name
+        assert ["export", "--output", "container.tar", "CONTAINER"] in [
+            words[1:] for words in commands(PAGES[name])
+        ], name
+
+
 def test_every_parameter_reason_and_link_in_a_runbook_is_there() -> None:
     for name, text in PAGES.items():
         for key in re.findall(r"`alerts\.(\w+)`", text):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from inotify import setting
 from prometheus import Prometheus, prometheus
 from serving import Served, served
 from stack import EXAMPLE
@@ -37,7 +38,12 @@ alerts:
   stale_for: 1s
   incomplete_for: 1s
   exporter_down_for: 1s
+  depth_for: 1s
+  watch_lost_for: 1s
 """
+
+DEEP = 120
+"""Layers of an image that is nearly too deep: 5 fewer than the engine allows."""
 
 
 def base(tree: Path) -> None:
@@ -56,9 +62,9 @@ class Watched:
     exporter: Served
     running: ExitStack = field(default_factory=ExitStack)
 
-    def start(self) -> None:
-        """Start an exporter, and tell Prometheus where it is now."""
-        self.exporter = start(self.running, self.folder)
+    def start(self, *words: str) -> None:
+        """Start an exporter, and tell Prometheus where it is now. `words`: instead of the root."""
+        self.exporter = start(self.running, self.folder, *words)
 
     def stop(self) -> None:
         self.running.close()
@@ -73,9 +79,9 @@ class Watched:
         self.server.await_that(lambda: not self.server.alerts(name))
 
 
-def start(running: ExitStack, folder: Path) -> Served:
+def start(running: ExitStack, folder: Path, *words: str) -> Served:
     config = f"--config.file={folder / 'config.yml'}"
-    exporter = running.enter_context(served(folder, config, str(folder / "docker")))
+    exporter = running.enter_context(served(folder, config, *(words or [str(folder / "docker")])))
     often = {"__scrape_interval__": "1s", "__scrape_timeout__": "1s"}
     hosts = [{"targets": [f"127.0.0.1:{exporter.port}"], "labels": {"instance": "b1"} | often}]
     (folder / "hosts.new").write_text(json.dumps(hosts))
@@ -89,6 +95,10 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     root = PlantedRoot(folder / "docker")
     diffs = root.layer(root.layer((), base), lambda tree: (tree / "more").touch())
     root.image(diffs, "shop:1.4")
+    chain: tuple[str, ...] = ()
+    for _ in range(DEEP):
+        chain = root.layer(chain, lambda _: None)
+    root.image(chain, "deep:1")
     (folder / "config.yml").write_text(CONFIG.replace("ROOT", str(root.path)))
     made = folder / "prometheus"
     made.mkdir()
@@ -147,6 +157,41 @@ def test_while_the_root_is_gone_and_when_it_is_back(watched: Watched, never_sile
     finally:
         (watched.folder / "away").rename(watched.root.path)
     watched.await_none("HardlinkRootDown")
+
+
+def test_while_the_exporter_finds_no_root_and_when_it_does(
+    watched: Watched, never_silent: None
+) -> None:
+    nothing = watched.folder / "nothing"
+    nothing.mkdir()
+    watched.stop()
+    watched.start(f"--path.rootfs={nothing}")
+    try:
+        watched.await_alert("HardlinkRootDown")
+        (alert,) = watched.server.alerts("HardlinkRootDown")
+        assert alert["annotations"]["description"].startswith("The exporter on b1 has found no ")
+    finally:
+        watched.stop()
+        watched.start()
+    watched.await_none("HardlinkRootDown")
+
+
+@pytest.mark.root
+@pytest.mark.alone
+def test_while_the_kernel_refuses_the_watch_and_when_it_grants_it(
+    watched: Watched, never_silent: None
+) -> None:
+    watched.stop()
+    with setting("max_user_instances", "0"):
+        watched.start()
+        watched.await_alert("HardlinkWatchLost")
+    watched.await_none("HardlinkWatchLost")
+
+
+def test_that_an_image_is_nearly_too_deep_is_told_too(watched: Watched, never_silent: None) -> None:
+    watched.await_alert("HardlinkLayerDepthNearLimit")
+    (alert,) = watched.server.alerts("HardlinkLayerDepthNearLimit")
+    assert "has 120 layers; 5 more and the engine" in alert["annotations"]["description"]
 
 
 def test_while_the_worker_hangs_and_when_it_goes_on(watched: Watched, never_silent: None) -> None:

@@ -145,7 +145,7 @@ def check(server: Prometheus, fleet: list[Host], now: float) -> None:
 
 
 def rules_once(server: Prometheus, now: float) -> float:
-    """Give the seconds of one evaluation of all recording rules."""
+    """Give the seconds of one evaluation of all recording rules of the fleet."""
     began = time.perf_counter()
     for rule in recorded():
         assert server.instant(rule.expr, now), rule.name
@@ -196,7 +196,7 @@ def main() -> None:
         f"{asked.hosts:,} hosts, {series:,} series that the recording rules read,"
         f" {len(times)} steps of {STEP} s; {platform.machine()}, {os.cpu_count()} cores.\n"
         f"One full host, all it tells: {host_words(told)}.\n"
-        f"All recording rules once: {once:.1f} s. The slowest panel: {slowest * 1000:.0f} ms.\n\n"
+        f"All recording rules of the fleet once: {once:.1f} s. The slowest panel: {slowest * 1000:.0f} ms.\n\n"
         f"{table(rows)}"
     )
     print(said)

@@ -269,8 +269,8 @@ def test_alerts_that_fire_are_named(fleet: Fleet, board: Dashboard) -> None:
 def test_the_fleet_is_counted(fleet: Fleet) -> None:
     expected = {
         "Exhausted": 0,
-        "Below 5": 1,
-        "Below 20": 1,
+        "Below the critical threshold": 1,
+        "Below the warning threshold": 1,
         "Least left anywhere": 3,
         "Roots": 2,
         "Exporters": 2,
