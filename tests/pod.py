@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 from chart import Document, pod_of
+from ending import end
 from serving import Served, free_port
 
 WITHIN = """
@@ -65,8 +66,7 @@ def running(folder: Path, documents: list[Document], host: Path) -> Iterator[Ser
         served.await_that(lambda: answers(served))
         yield served
     finally:
-        process.terminate()
-        process.wait(20)
+        end(process)
 
 
 def _mounts(pod: Document, host: Path, mounted: Path) -> Iterator[str]:
