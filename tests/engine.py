@@ -76,8 +76,7 @@ def engine(folder: Path, driver: str, at: Path | None = None) -> Iterator[Engine
     """Run an engine whose data-root is below `folder` until the block ends.
 
     With `at` it lives as on a host that systemd started: in a mount namespace of its own, where
-    `/` is shared, it has its data-root at that path. Its sockets are elsewhere: a socket's path
-    has at most 107 bytes.
+    `/` is shared, it has its data-root at that path. Its sockets are below /run, as on a host.
     """
     root = folder / "data"
     namespace: list[str] = []
@@ -88,7 +87,7 @@ def engine(folder: Path, driver: str, at: Path | None = None) -> Iterator[Engine
         at.mkdir(parents=True, exist_ok=True)
         namespace = ["unshare", "--mount", "--propagation", "slave"]
         namespace += ["sh", "-c", _AS_ON_A_HOST, str(root), str(at)]
-    state = Path(tempfile.mkdtemp(prefix="engine-"))
+    state = Path(tempfile.mkdtemp(prefix="engine-", dir="/run"))
     socket = state / "s"
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
