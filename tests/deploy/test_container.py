@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -11,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import oracle
+import pip
 import pytest
 from conftest import need_engine
 from disks import disk
 from engine import Engine, engine, tar, tar_of
 from looking import Run
 from needs import need_program
+from packages import index_of
 from probe import probe
 from pybase import fill_with_python
 from shipped import NAME, PAGE, Container, blocks, checkout, running, samples, shell, words
@@ -30,6 +34,7 @@ WHOLE_HOST, NARROW = (words(text) for text in blocks(PAGE, "docker run"))
 WHEELS, BUILD = (
     blocks(PAGE, begins)[0] for begins in ("deploy/container/wheels.sh", "export DOCKER_BUILDKIT=0")
 )
+DEMO = "hardlink-exporter-demo"
 MKFS = ("mkfs.ext4", "-q", "-F")
 EXT4 = 65_000
 DAC_READ_SEARCH = 1 << 2  # include/uapi/linux/capability.h
@@ -280,3 +285,29 @@ def test_an_exhausted_host_loads_it_and_is_told_that_no_layer_is_left(
         assert told[f"hardlink_layers_left {labels(resource='links')}"] == 0
         hot = labels(resource="links", image="hot:1")
         assert told[f"hardlink_image_layers_left {hot}"] == 0
+
+
+def test_the_demos_image_is_made_of_a_checkout_and_runs_without_a_privilege(
+    built: Built, tmp_path: Path
+) -> None:
+    """As deploy/compose.yaml has it, but with a base and an index of ours in place of a registry and PyPI."""
+    source = built.archive.parent
+    fill_with_python(tmp_path / "base")
+    (library,) = (tmp_path / "base/usr/lib").glob("python*")
+    shutil.copytree(Path(pip.__file__).parent, library / "pip")
+    (library / "EXTERNALLY-MANAGED").unlink(missing_ok=True)  # Debian's word to its users
+    built.engine.import_tree(tmp_path / "base", "base-with-pip")
+    words = ("download", "--quiet", "--only-binary=:all:", "--dest", "wheels", "hatchling")
+    subprocess.run([sys.executable, "-m", "pip", *words], cwd=tmp_path, check=True)
+    wheels = [*(tmp_path / "wheels").iterdir(), *(source / "deploy/wheels").iterdir()]
+    with index_of(wheels, tmp_path / "simple") as url:
+        built.engine.docker(
+            *("build", "--network", "host", "-t", DEMO),
+            *("--build-arg", "BASE=base-with-pip", "--build-arg", f"PIP_INDEX_URL={url}"),
+            *("-f", str(source / "deploy/compose/Dockerfile"), str(source)),
+        )
+    command = ["docker", "run", "-d", "--name", NAME, "--read-only", "--cap-drop", "ALL"]
+    command += ["--tmpfs", "/tmp", "-p", "0", "--restart", "no", DEMO, "demo"]
+    with running(built.engine, command) as container:
+        container.await_that(lambda: "hardlink_layers_left{" in container.get("/metrics"))
+        assert container.python("import os; print(os.getuid())").strip() == "65534"
