@@ -39,6 +39,7 @@ MKFS = ("mkfs.ext4", "-q", "-F")
 EXT4 = 65_000
 DAC_READ_SEARCH = 1 << 2  # include/uapi/linux/capability.h
 
+OF_MEMORY = {"proc", "tmpfs", "devpts", "mqueue", "sysfs", "cgroup", "cgroup2"}
 WRITES = ("write to /etc", "write to /home", "write to /var")
 DENIED = {
     "list a folder of root's": "done",
@@ -229,6 +230,10 @@ def test_of_the_host_it_can_write_to_what_is_mounted_below_at_most(watched: Cont
 def test_with_the_engines_folder_alone_mounted_it_can_write_nowhere(built: Built) -> None:
     with running(built.engine, NARROW) as container:
         told = tried(container)
+        mounts = container.python("print(open('/proc/self/mountinfo').read())").splitlines()
+    on_disk = [m.split()[5] for m in mounts if m and m.split(" - ")[1].split()[0] not in OF_MEMORY]
+    assert len(on_disk) >= 3, "its own files, the engine's folder, and names of the network"
+    assert {"ro"} == {options.split(",")[0] for options in on_disk}, "or it could write by handle"
     wanted = DENIED | {"write to /etc": "ENOENT", "write to /var": "EROFS"}
     wanted |= {"write to the root": "EROFS"}
     assert {name: told[name] for name in wanted} == wanted
