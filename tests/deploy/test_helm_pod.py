@@ -85,7 +85,9 @@ def test_the_pod_has_one_capability_and_nothing_of_the_host_but_files_to_read(
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"], "add": ["DAC_READ_SEARCH"]},
     }
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    own = yaml.safe_load(values.read_text()).get("seccompProfile")
+    wanted = {"type": "Localhost", "localhostProfile": own} if own else {"type": "RuntimeDefault"}
+    assert pod["securityContext"]["seccompProfile"] == wanted
     assert (pod["hostNetwork"], pod["hostPID"], pod["hostIPC"]) == (False, False, False)
     assert pod["automountServiceAccountToken"] is False
     assert all(mount["readOnly"] for mount in container["volumeMounts"])
