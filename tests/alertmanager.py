@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from ending import end
 from needs import need_program
 from serving import free_port
 
@@ -141,12 +142,7 @@ def alertmanager(folder: Path, chat: Chat) -> Iterator[Alertmanager]:
         running.await_that(lambda: _is_ready(port))
         yield running
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 def amtool(*words: str | Path) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ending import end
 from needs import need_program, need_root
 
 import exporter
@@ -116,12 +117,7 @@ def booted(folder: Path, files: dict[str, str], *binds: str) -> Iterator[Booted]
     try:
         yield _await(process, log)
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
         for group in groups:
             _remove(group)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from ending import ended
 from needs import need_program, need_root
 
 COMPOSE: Final = Path(__file__).parent.parent / "deploy/compose.yaml"
@@ -108,7 +109,7 @@ def composed(folder: Path) -> Iterator[Composed]:
     files = [word for name in PROGRAMS for pair in _files(services[name]) for word in pair]
     words = ["unshare", "--net", "--mount", "sh", "-c", _SETTING, "sh", str(point), hosts, *files]
     with ExitStack() as running:
-        holder = running.enter_context(_ended(subprocess.Popen(words, stdout=subprocess.PIPE)))
+        holder = running.enter_context(ended(subprocess.Popen(words, stdout=subprocess.PIPE)))
         assert holder.stdout is not None
         with holder.stdout as said:
             assert said.readline() == b"ready\n"
@@ -118,7 +119,7 @@ def composed(folder: Path) -> Iterator[Composed]:
             started = subprocess.Popen(
                 found.inside(*_command(name, services[name], folder)), stdout=log, stderr=log
             )
-            running.enter_context(_ended(started))
+            running.enter_context(ended(started))
         yield found
 
 
@@ -145,17 +146,3 @@ def _command(name: str, service: Mapping[str, Any], folder: Path) -> list[str]:
         words = [word.replace(f"={path}", f"={folder}{path}") for word in words]
     go = 'cd "$1" && shift && exec "$@"'
     return ["sh", "-c", go, "sh", service.get("working_dir", "/"), *words]
-
-
-@contextmanager
-def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """End a process with the block."""
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tarfile
 import tempfile
@@ -17,6 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ending import end
 
 DOCKER = "/usr/bin/docker"
 DOCKERD = "/usr/sbin/dockerd"
@@ -75,8 +76,7 @@ def engine(folder: Path, driver: str, at: Path | None = None) -> Iterator[Engine
     """Run an engine whose data-root is below `folder` until the block ends.
 
     With `at` it lives as on a host that systemd started: in a mount namespace of its own, where
-    `/` is shared, it has its data-root at that path. Its sockets are elsewhere: a socket's path
-    has at most 107 bytes.
+    `/` is shared, it has its data-root at that path. Its sockets are below /run, as on a host.
     """
     root = folder / "data"
     namespace: list[str] = []
@@ -87,7 +87,7 @@ def engine(folder: Path, driver: str, at: Path | None = None) -> Iterator[Engine
         at.mkdir(parents=True, exist_ok=True)
         namespace = ["unshare", "--mount", "--propagation", "slave"]
         namespace += ["sh", "-c", _AS_ON_A_HOST, str(root), str(at)]
-    state = Path(tempfile.mkdtemp(prefix="engine-"))
+    state = Path(tempfile.mkdtemp(prefix="engine-", dir="/run"))
     socket = state / "s"
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
@@ -105,12 +105,7 @@ def engine(folder: Path, driver: str, at: Path | None = None) -> Iterator[Engine
         _await(running, process, folder / "log")
         yield running
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
         _unmount_below(folder)
         _unmount_below(state)
         if at is not None and made:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 from chart import Document, pod_of
+from ending import end
 from serving import Served, free_port
 
 WITHIN = """
@@ -65,21 +66,30 @@ def running(folder: Path, documents: list[Document], host: Path) -> Iterator[Ser
         served.await_that(lambda: answers(served))
         yield served
     finally:
-        process.terminate()
-        process.wait(20)
+        end(process)
 
 
 def _mounts(pod: Document, host: Path, mounted: Path) -> Iterator[str]:
-    """Mount what the pod wants of the host as a runtime does: with what lies below, read-only on top."""
-    places = {m["name"]: m for m in pod["containers"][0]["volumeMounts"]}
-    for volume in pod["volumes"]:
+    """Mount what the pod sees of the host as a runtime does: outermost first, read-only on top.
+
+    What lies below a path of the host comes with it.
+    """
+    empty = mounted.with_name("empty")
+    empty.mkdir()
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    places = pod["containers"][0]["volumeMounts"]
+    for mount in sorted(places, key=lambda place: len(Path(place["mountPath"]).parts)):
+        volume = volumes[mount["name"]]
         if "hostPath" in volume:
-            mount = places[volume["name"]]
-            assert mount["readOnly"]
-            here = shlex.quote(f"{mounted}{mount['mountPath'].removeprefix('/host')}")
-            there = shlex.quote(f"{host}{volume['hostPath']['path']}".rstrip("/"))
-            yield f"mount --rbind {there} {here}"
-            yield f"mount -o remount,bind,ro {here}"
+            there = f"{host}{volume['hostPath']['path']}".rstrip("/")
+        elif "emptyDir" in volume:
+            there = str(empty)
+        else:
+            continue
+        assert mount["readOnly"]
+        here = shlex.quote(f"{mounted}{mount['mountPath'].removeprefix('/host')}")
+        yield f"mount --rbind {shlex.quote(there)} {here}"
+        yield f"mount -o remount,bind,ro {here}"
 
 
 def answers(served: Served) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ending import end
 from needs import need_program
 from serving import free_port
 
@@ -126,12 +127,7 @@ def prometheus(folder: Path, config: str, *flags: str) -> Iterator[Prometheus]:
         running.await_that(lambda: _is_ready(port))
         yield running
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 def promtool(*words: str | Path) -> str:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ending import end
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -104,13 +106,7 @@ def served(
         running.await_that(lambda: _is_listening(port))
         yield running
     finally:
-        if process.poll() is None:
-            process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, 10)
 
 
 def _is_listening(port: int) -> bool:

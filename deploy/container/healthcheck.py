@@ -1,9 +1,10 @@
 """The container's HEALTHCHECK: tells whether the daemon in this container still answers.
 
-The daemon's own command line says where it listens. Any answer will do: without credentials a
-daemon that asks for them says 401, and one that speaks TLS hangs up on plain words. A daemon
-that is stuck says nothing. Run as `python3 -I -S`, it imports no more than this (about 10 MB for
-a few hundredths of a second), which a check every minute should not exceed.
+The daemon's own command line says where it listens. Without credentials a daemon that asks for
+them says 401; one that speaks TLS hangs up on plain words, and is then greeted as TLS clients do:
+that it greets in return is enough, since a client certificate it may want is not here. A daemon that
+is stuck does neither. Run as `python3 -I -S`, it imports no more than this (about 10 MB for a few
+hundredths of a second), which a check every minute should not exceed, and `ssl` for TLS alone.
 """
 
 import os
@@ -21,6 +22,9 @@ SECONDS = 5.0
 """How long a daemon may take to answer."""
 
 WELL = (b"200", b"401")
+
+OF_TLS = b"\x15\x16"
+"""What TLS begins its answer with, an alert or a handshake (RFC 8446, 5.1: ContentType)."""
 
 
 def daemon_words(processes: str) -> list[str] | None:
@@ -59,16 +63,40 @@ def _is_flag(word: str) -> bool:
 def complaint(host: str, port: int, seconds: float) -> str | None:
     """Tell what is wrong with the daemon that listens there, or None."""
     try:
-        with socket.create_connection((host, port), seconds) as client:
-            client.sendall(b"GET /-/healthy HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            said = client.recv(12)
-    except ConnectionResetError:
-        return None
+        said = _answer(host, port, seconds, b"GET /-/healthy HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        if not said:
+            said = _answer(host, port, seconds, _tls_greeting())
     except OSError as error:
         return f"no answer from {host} port {port}: {error.strerror or error}"
-    if said.startswith(b"HTTP/") and said[9:12] not in WELL:
-        return f"{host} port {port} answers {os.fsdecode(said)}"
-    return None
+    if not said:
+        return f"{host} port {port} hangs up without an answer"
+    if said[0] in OF_TLS or (said.startswith(b"HTTP/") and said[9:12] in WELL):
+        return None
+    return f"{host} port {port} answers {os.fsdecode(said)}"
+
+
+def _answer(host: str, port: int, seconds: float, words: bytes) -> bytes:
+    """Give how the answer to these words begins; nothing if it is none."""
+    with socket.create_connection((host, port), seconds) as client:
+        try:
+            client.sendall(words)
+            return client.recv(12)
+        except (ConnectionResetError, BrokenPipeError):
+            return b""
+
+
+def _tls_greeting() -> bytes:
+    """Give the first words of a TLS client."""
+    import ssl  # noqa: PLC0415  (a daemon without TLS needs none of it)
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    greeting = ssl.MemoryBIO()
+    try:  # noqa: SIM105  (contextlib would be one import more)
+        context.wrap_bio(ssl.MemoryBIO(), greeting).do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return greeting.read()
 
 
 def main() -> int:

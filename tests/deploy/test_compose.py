@@ -45,7 +45,7 @@ def test_no_service_has_a_privilege_or_writes_to_its_image() -> None:
 def test_ports_are_open_on_loopback_alone_and_versions_are_exact() -> None:
     for name, service in SERVICES.items():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
-        if service["image"] != "hardlink-exporter":
+        if service["image"] != "hardlink-exporter-demo":
             assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
 
 
@@ -53,9 +53,16 @@ def test_every_file_that_is_mounted_is_there() -> None:
     for service in SERVICES.values():
         for volume in service.get("volumes", ()):
             assert (COMPOSE.parent / volume.partition(":")[0]).exists(), volume
-    assert (
-        COMPOSE.parent / SERVICES["hardlink-exporter"]["build"]["context"] / "README.md"
-    ).exists()
+    build = SERVICES["hardlink-exporter"]["build"]
+    top = COMPOSE.parent / build["context"]
+    dockerfile = (top / build["dockerfile"]).read_text()
+    copied = [
+        w for words in re.findall(r"^COPY (.*) ", dockerfile, re.MULTILINE) for w in words.split()
+    ]
+    assert copied
+    assert all((top / path).exists() for path in copied)
+    ignored = (top / ".dockerignore").read_text().splitlines()
+    assert {f"!{path.rstrip('/')}" for path in copied} <= set(ignored)
 
 
 @pytest.mark.parametrize(

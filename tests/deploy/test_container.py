@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -10,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import oracle
+import pip
 import pytest
 from conftest import need_engine
 from disks import disk
 from engine import Engine, engine, tar, tar_of
 from looking import Run
 from needs import need_program
+from packages import index_of
+from probe import probe
 from pybase import fill_with_python
 from shipped import NAME, PAGE, Container, blocks, checkout, running, samples, shell, words
 
@@ -28,9 +34,27 @@ WHOLE_HOST, NARROW = (words(text) for text in blocks(PAGE, "docker run"))
 WHEELS, BUILD = (
     blocks(PAGE, begins)[0] for begins in ("deploy/container/wheels.sh", "export DOCKER_BUILDKIT=0")
 )
+DEMO = "hardlink-exporter-demo"
 MKFS = ("mkfs.ext4", "-q", "-F")
 EXT4 = 65_000
 DAC_READ_SEARCH = 1 << 2  # include/uapi/linux/capability.h
+
+OF_MEMORY = {"proc", "tmpfs", "devpts", "mqueue", "sysfs", "cgroup", "cgroup2"}
+WRITES = ("write to /etc", "write to /home", "write to /var")
+DENIED = {
+    "list a folder of root's": "done",
+    "write to a control group": "ENOENT",
+    "write a kernel setting": "ENOENT",
+    "reach the engine's socket": "ENOENT",
+    "open the memory device": "ENOENT",
+    "make a packet socket": "EPERM",
+    "mount": "EPERM",
+    "make a namespace": "EPERM",
+    "change the root": "EPERM",
+    "load a kernel module": "EPERM",
+    "set the clock": "EPERM",
+}
+"""What the one thing that must work, and those that must not, say by either documented command."""
 
 OF_THE_DAEMON = ("_timestamp_seconds", "_duration_seconds", "_events_total", "_overflows_total")
 AND_THESE = ("_failed_layers_total", "_watch_active")
@@ -172,7 +196,7 @@ def test_where_the_hosts_root_is_not_shared_plain_ro_does(
         assert ("is not a shared or slave mount" in said) == (not shared)
 
 
-def test_it_has_one_capability_and_writes_nowhere_and_needs_no_shell(watched: Container) -> None:
+def test_it_has_one_capability_and_read_only_files_and_needs_no_shell(watched: Container) -> None:
     said = watched.python(
         "import glob\n"
         "for path in glob.glob('/proc/[0-9]*/status'):\n"
@@ -184,6 +208,44 @@ def test_it_has_one_capability_and_writes_nowhere_and_needs_no_shell(watched: Co
     for place in ("/", "/host", "/opt/hardlink-exporter"):
         assert "Read-only file system" in watched.python(f"open('{place}/new', 'w')")
     assert "not found" in watched.engine.docker("exec", NAME, "sh", "-c", "true", check=False)
+
+
+def tried(container: Container) -> dict[str, str]:
+    """Give what a taken-over exporter could do there."""
+    said = container.python(probe("/host", str(container.engine.socket)))
+    (container.engine.root / "file").unlink(missing_ok=True)
+    told: dict[str, str] = json.loads(said)
+    return told
+
+
+def test_of_the_host_it_can_write_to_what_is_mounted_below_at_most(watched: Container) -> None:
+    told = tried(watched)
+    major = int(watched.engine.docker("version", "-f", "{{.Server.Version}}").split(".")[0])
+    below = "EROFS" if major >= 25 else "done"
+    wanted = DENIED | dict.fromkeys(WRITES, "EROFS") | {"write to the root": below}
+    assert {name: told[name] for name in wanted} == wanted
+    assert told["open a file by handle"] != "EPERM", "the page says so"
+
+
+def test_with_the_engines_folder_alone_mounted_it_can_write_nowhere(built: Built) -> None:
+    with running(built.engine, NARROW) as container:
+        told = tried(container)
+        mounts = container.python("print(open('/proc/self/mountinfo').read())").splitlines()
+    on_disk = [m.split()[5] for m in mounts if m and m.split(" - ")[1].split()[0] not in OF_MEMORY]
+    assert len(on_disk) >= 3, "its own files, the engine's folder, and names of the network"
+    assert {"ro"} == {options.split(",")[0] for options in on_disk}, "or it could write by handle"
+    wanted = DENIED | {"write to /etc": "ENOENT", "write to /var": "EROFS"}
+    wanted |= {"write to the root": "EROFS"}
+    assert {name: told[name] for name in wanted} == wanted
+
+
+def test_what_the_command_covers_would_give_it_the_host(built: Built) -> None:
+    at = [i for i, word in enumerate(WHOLE_HOST) if word == "--tmpfs"]
+    covers = {j for i in at for j in (i, i + 1)}
+    bare = [word for i, word in enumerate(WHOLE_HOST) if i not in covers]
+    with running(built.engine, bare) as container:
+        told = tried(container)
+    assert told["reach the engine's socket"] == told["write a kernel setting"] == "done"
 
 
 def test_an_engine_gives_the_capability_to_no_other_user(built: Built) -> None:
@@ -228,3 +290,29 @@ def test_an_exhausted_host_loads_it_and_is_told_that_no_layer_is_left(
         assert told[f"hardlink_layers_left {labels(resource='links')}"] == 0
         hot = labels(resource="links", image="hot:1")
         assert told[f"hardlink_image_layers_left {hot}"] == 0
+
+
+def test_the_demos_image_is_made_of_a_checkout_and_runs_without_a_privilege(
+    built: Built, tmp_path: Path
+) -> None:
+    """As deploy/compose.yaml has it, but with a base and an index of ours in place of a registry and PyPI."""
+    source = built.archive.parent
+    fill_with_python(tmp_path / "base")
+    (library,) = (tmp_path / "base/usr/lib").glob("python*")
+    shutil.copytree(Path(pip.__file__).parent, library / "pip")
+    (library / "EXTERNALLY-MANAGED").unlink(missing_ok=True)  # Debian's word to its users
+    built.engine.import_tree(tmp_path / "base", "base-with-pip")
+    words = ("download", "--quiet", "--only-binary=:all:", "--dest", "wheels", "hatchling")
+    subprocess.run([sys.executable, "-m", "pip", *words], cwd=tmp_path, check=True)
+    wheels = [*(tmp_path / "wheels").iterdir(), *(source / "deploy/wheels").iterdir()]
+    with index_of(wheels, tmp_path / "simple") as url:
+        built.engine.docker(
+            *("build", "--network", "host", "-t", DEMO),
+            *("--build-arg", "BASE=base-with-pip", "--build-arg", f"PIP_INDEX_URL={url}"),
+            *("-f", str(source / "deploy/compose/Dockerfile"), str(source)),
+        )
+    command = ["docker", "run", "-d", "--name", NAME, "--read-only", "--cap-drop", "ALL"]
+    command += ["--tmpfs", "/tmp", "-p", "0", "--restart", "no", DEMO, "demo"]
+    with running(built.engine, command) as container:
+        container.await_that(lambda: "hardlink_layers_left{" in container.get("/metrics"))
+        assert container.python("import os; print(os.getuid())").strip() == "65534"

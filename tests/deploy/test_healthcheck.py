@@ -8,15 +8,14 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from needs import need_program
 from serving import free_port, served
 from shipped import TOP
+from webclients import MUTUAL, TLS, papers_in
 
 from exporter.commands.common import DEFAULT_PORT
 
@@ -29,17 +28,18 @@ spec.loader.exec_module(healthcheck)
 
 
 @contextmanager
-def answering(answer: bytes) -> Iterator[int]:
-    """Listen on a port and answer one client so."""
+def answering(*answers: bytes) -> Iterator[int]:
+    """Listen on a port and answer one client after another so."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def answer_one() -> None:
-            client, _ = server.accept()
-            with client:
-                client.recv(1000)
-                client.sendall(answer)
+        def answer_all() -> None:
+            for answer in answers:
+                client, _ = server.accept()
+                with client:
+                    client.recv(1000)
+                    client.sendall(answer)
 
-        thread = threading.Thread(target=answer_one)
+        thread = threading.Thread(target=answer_all)
         thread.start()
         yield server.getsockname()[1]
         thread.join()
@@ -98,31 +98,36 @@ def test_where_nobody_listens_there_is_no_answer() -> None:
     assert said == f"no answer from 127.0.0.1 port {port}: Connection refused"
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 \r\n\r\n", b"HTTP/1.1 401 \r\n\r\n", b""])
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 \r\n\r\n", b"HTTP/1.1 401 \r\n\r\n"])
 def test_words_of_a_daemon_that_lives_are_well(answer: bytes) -> None:
     with answering(answer) as port:
         assert healthcheck.complaint("127.0.0.1", port, 10.0) is None
 
 
-def test_an_answer_of_something_else_is_told() -> None:
-    with answering(b"HTTP/1.1 500 oh\r\n\r\n") as port:
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 500", b"SSH-2.0-Open"])
+def test_an_answer_of_something_else_is_told(answer: bytes) -> None:
+    with answering(answer) as port:
         said = healthcheck.complaint("127.0.0.1", port, 10.0)
-        assert said == f"127.0.0.1 port {port} answers HTTP/1.1 500"
+        assert said == f"127.0.0.1 port {port} answers {answer.decode()}"
 
 
-def test_a_server_that_speaks_tls_is_well(tmp_path: Path) -> None:
-    need_program("openssl")
-    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-x509")
-    files = ("-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost")
-    subprocess.run(["openssl", "req", *new, *files], cwd=tmp_path, check=True, capture_output=True)
-    port = free_port()
-    words = ["-accept", f"127.0.0.1:{port}", "-key", "key.pem", "-cert", "cert.pem", "-quiet"]
-    with subprocess.Popen(["openssl", "s_server", *words], cwd=tmp_path, stderr=-3) as server:
-        deadline = time.monotonic() + 20
-        while (said := healthcheck.complaint("127.0.0.1", port, 10.0)) is not None:
-            assert time.monotonic() < deadline, said
-            time.sleep(0.05)
-        server.terminate()
+def test_who_hangs_up_on_plain_words_and_on_tls_alike_is_not_well() -> None:
+    with answering(b"", b"") as port:
+        said = healthcheck.complaint("127.0.0.1", port, 10.0)
+        assert said == f"127.0.0.1 port {port} hangs up without an answer"
+
+
+@pytest.mark.parametrize(
+    "tls", [TLS, MUTUAL, f"{TLS}  min_version: TLS13\n", f"{TLS}  max_version: TLS12\n"]
+)
+def test_a_daemon_that_speaks_tls_is_well_until_it_hangs(tmp_path: Path, tls: str) -> None:
+    papers = papers_in(tmp_path / "papers")
+    with served(tmp_path, f"--web.config.file={papers.config(tls)}", str(tmp_path)) as daemon:
+        assert healthcheck.complaint("127.0.0.1", daemon.port, 10.0) is None
+        daemon.signal(signal.SIGSTOP)
+        said = healthcheck.complaint("127.0.0.1", daemon.port, 0.3)
+        daemon.signal(signal.SIGCONT)
+        assert said == f"no answer from 127.0.0.1 port {daemon.port}: timed out"
 
 
 def test_it_imports_next_to_nothing() -> None:

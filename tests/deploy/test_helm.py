@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,15 @@ def test_a_field_that_is_misspelt_would_be_seen() -> None:
     monitor["spec"]["samplelimit"] = 1
     with pytest.raises(AssertionError):
         check(monitor)
+
+
+def test_memory_has_the_same_limit_in_the_chart_the_unit_and_the_documented_command() -> None:
+    (container,) = pod_of(render())["containers"]
+    unit = (TOP / "deploy/systemd/hardlink-exporter.service").read_text()
+    told = [*re.findall(r"--memory (\S+)", (TOP / "deploy/container.md").read_text())]
+    told += re.findall(r"^MemoryMax=(\S+)", unit, re.MULTILINE)
+    told += [container["resources"]["limits"]["memory"]]
+    assert [limit.upper().removesuffix("I") for limit in told] == ["512M"] * 4
 
 
 @matrix

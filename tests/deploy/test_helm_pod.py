@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -25,6 +27,16 @@ from exporter.demo.planted import PlantedRoot
 LONGEST = f"registry.example.com/{'n' * 234}:{'t' * 128}"
 """A name of 255 bytes and a tag of 128: the longest that an engine takes."""
 
+COVERED = ("dev", "proc", "run", "sys")
+
+RIGHTS = "-all,+dac_read_search"
+
+CONNECT = """
+import os, socket, sys
+os.chdir(sys.argv[1])  # a socket's path is short
+socket.socket(socket.AF_UNIX).connect("docker.sock")
+"""
+
 ON = ("--set", "monitor.enabled=true", "--set", "config.roots={/srv/docker}")
 
 root = pytest.mark.root
@@ -41,7 +53,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for n in range(12):
         layer = store.layer((), lambda tree: (tree / "file").touch())
         store.image(layer, f"{LONGEST[:-2]}{n:02}")
-    (host / "etc").mkdir()
+    for name in ("etc", *COVERED):
+        (host / name).mkdir()
+        (host / name / "file").touch()
     for folder, _, _ in os.walk(host / "srv"):
         os.chown(folder, 1000, 1000)
         os.chmod(folder, 0o700)
@@ -71,7 +85,9 @@ def test_the_pod_has_one_capability_and_nothing_of_the_host_but_files_to_read(
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"], "add": ["DAC_READ_SEARCH"]},
     }
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    own = yaml.safe_load(values.read_text()).get("seccompProfile")
+    wanted = {"type": "Localhost", "localhostProfile": own} if own else {"type": "RuntimeDefault"}
+    assert pod["securityContext"]["seccompProfile"] == wanted
     assert (pod["hostNetwork"], pod["hostPID"], pod["hostIPC"]) == (False, False, False)
     assert pod["automountServiceAccountToken"] is False
     assert all(mount["readOnly"] for mount in container["volumeMounts"])
@@ -80,7 +96,19 @@ def test_the_pod_has_one_capability_and_nothing_of_the_host_but_files_to_read(
         if "hostPath" in volume:
             place = f"/host{volume['hostPath']['path']}".rstrip("/")
             assert mounts.pop(volume["name"]) == place
-    assert set(mounts) <= {"config", "web"}
+    assert set(mounts) <= {"config", "web", "nothing"}
+
+
+@matrix
+def test_what_of_the_host_gives_it_away_is_covered_wherever_it_would_be_seen(values: Path) -> None:
+    pod = pod_of(render("-f", values))
+    (container,) = pod["containers"]
+    whole = "/host" in [mount["mountPath"] for mount in container["volumeMounts"]]
+    nothing = [m["mountPath"] for m in container["volumeMounts"] if m["name"] == "nothing"]
+    assert nothing == ([f"/host/{name}" for name in COVERED] if whole else [])
+    assert [v for v in pod["volumes"] if v["name"] == "nothing"] == (
+        [{"name": "nothing", "emptyDir": {}}] if whole else []
+    )
 
 
 @matrix
@@ -146,6 +174,33 @@ def test_a_file_system_below_is_read_only_when_it_is_named_too(
             done = subprocess.run(words, capture_output=True, text=True, check=False)
             assert (done.returncode == 0) == allowed, done.stderr
             assert allowed or "Read-only file system" in done.stderr
+
+
+@root
+@pytest.mark.parametrize(
+    ("paths", "within_reach"), [("{/}", False), ("{/,/run}", True)], ids=["covered", "named"]
+)
+def test_the_engines_socket_is_out_of_reach_unless_run_is_named(
+    host: Path, tmp_path: Path, paths: str, within_reach: bool
+) -> None:
+    folder = os.open(host / "run", os.O_PATH)
+    with (
+        socket.socket(socket.AF_UNIX) as engine,
+        running(tmp_path, render(*ON, "--set", f"hostPaths={paths}"), host) as served,
+    ):
+        engine.bind(f"/proc/self/fd/{folder}/docker.sock")
+        engine.listen()
+        os.close(folder)
+        within = ("nsenter", f"--mount=/proc/{served.process.pid}/ns/mnt")
+        rights = ("setpriv", f"--bounding-set={RIGHTS}", f"--inh-caps={RIGHTS}")
+        words = (*within, *rights, sys.executable, "-c", CONNECT, str(tmp_path / "mounted/run"))
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) == within_reach, done.stderr
+        assert within_reach or "FileNotFoundError" in done.stderr
+        for name in ("dev", "proc", "sys"):
+            seen = Path(f"/proc/{served.process.pid}/root{tmp_path}/mounted/{name}")
+            assert list(seen.iterdir()) == []
+    (host / "run/docker.sock").unlink()
 
 
 @root

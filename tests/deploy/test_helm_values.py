@@ -71,6 +71,7 @@ BAD = [
     ("monitor.interval=often", "/monitor/interval"),
     ("monitor.basicAuth.password=secret", "/monitor/basicAuth/password"),
     ("hostPaths[0]=var/lib/docker", "/hostPaths/0"),
+    ("seccompProfile=/profiles/mine.json", "/seccompProfile"),
     ("mountPropagation=Bidirectional", "/mountPropagation"),
     ("securityContext.privileged=true", "securityContext"),
     ("resources.limits.memory=lots", "/resources/limits/memory"),

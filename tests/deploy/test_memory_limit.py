@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-from needs import need_root
+from needs import missing, need_root
 from serving import served
 
 from exporter.demo.planted import PlantedRoot
@@ -34,7 +33,7 @@ def limited() -> Iterator[tuple[str, ...]]:
                 return
         finally:
             _remove(group)
-    pytest.skip("needs a memory controller that lets us limit ourselves")
+    missing("a memory controller that lets us limit ourselves")
 
 
 def _remove(group: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from booted import Booted, booted
 from looking import Run
 from needs import need_program, need_root
+from probe import probe
 
 from exporter.demo.planted import PlantedRoot
 
@@ -24,59 +25,6 @@ UNIT = (UNITS / "hardlink-exporter.service").read_text()
 SERVICE = "hardlink-exporter.service"
 DROP_INS = f"/run/systemd/system/{SERVICE}.d"
 NAMES: Final = 7
-
-PROBE = """
-import ctypes, errno, json, mmap, os, socket, time
-
-libc = ctypes.CDLL(None, use_errno=True)
-
-def call(name, *words):
-    if getattr(libc, name)(*words) == -1:
-        raise OSError(ctypes.get_errno(), name)
-
-def told(what):
-    try:
-        return what() or "done"
-    except OSError as error:
-        return errno.errorcode[error.errno]
-
-def write(path):
-    return told(lambda: open(path, "a").close())
-
-def make_setuid():
-    open("/tmp/file", "w").close()
-    os.chmod("/tmp/file", 0o4755)
-
-print(json.dumps({
-    "list a folder of root's": told(lambda: os.listdir("/var/lib/docker/image") and "done"),
-    "read when the host booted": told(lambda: open("/proc/stat").close()),
-    "list /root": told(lambda: ",".join(os.listdir("/root")) or "nothing"),
-    "write to the root": write("/var/lib/docker/file"),
-    "write to /etc": write("/etc/file"),
-    "write to /home": write("/home/file"),
-    "write to /var": write("/var/lib/file"),
-    "write to a control group": write("/sys/fs/cgroup/cgroup.procs"),
-    "write a kernel setting": write("/proc/sys/fs/inotify/max_user_watches"),
-    "reach the engine's socket": told(lambda: socket.socket(socket.AF_UNIX).connect("/run/docker.sock")),
-    "make a netlink socket": told(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close()),
-    "make a packet socket": told(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()),
-    "open a file by handle": told(lambda: call("open_by_handle_at", -1, None, 0)),
-    "mount": told(lambda: call("mount", b"none", b"/tmp", b"tmpfs", 0, None)),
-    "make a namespace": told(lambda: call("unshare", 0x20000)),
-    "change the root": told(lambda: os.chroot("/tmp")),
-    "become root": told(lambda: os.setuid(0)),
-    "give a file away": told(lambda: os.chown("/tmp", 0, 0)),
-    "make a setuid file": told(make_setuid),
-    "load a kernel module": told(lambda: call("init_module", None, 0, b"")),
-    "trace a process": told(lambda: call("ptrace", 16, os.getppid(), None, None)),
-    "set the clock": told(lambda: time.clock_settime(time.CLOCK_REALTIME, time.time())),
-    "signal systemd": told(lambda: os.kill(1, 0)),
-    "see systemd's process": told(lambda: os.listdir("/proc/1") and "done"),
-    "map memory to write and run": told(lambda: mmap.mmap(-1, 4096, prot=7).close()),
-    "open the memory device": told(lambda: open("/dev/mem").close()),
-}))
-"""
-"""Tries what the daemon must be able to do, and what it must not; tells the errno of each."""
 
 ALLOWED = {"list a folder of root's": "done", "read when the host booted": "done"}
 DENIED = {
@@ -163,12 +111,12 @@ def _close(path: Path) -> None:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     folder = tmp_path_factory.mktemp("machine")
     root = PlantedRoot(folder / "docker")
-    probe = UNIT.replace("/bin/hardlink-exporter serve", "/bin/python /opt/probe.py")
-    probe = probe.replace("Type=notify", "Type=oneshot").replace("Restart=always", "")
+    probing = UNIT.replace("/bin/hardlink-exporter serve", "/bin/python /opt/probe.py")
+    probing = probing.replace("Type=notify", "Type=oneshot").replace("Restart=always", "")
     files = {
         **{f"etc/systemd/system/{path.name}": path.read_text() for path in UNITS.iterdir()},
-        "etc/systemd/system/probe.service": probe,
-        "opt/probe.py": PROBE,
+        "etc/systemd/system/probe.service": probing,
+        "opt/probe.py": probe("", "/run/docker.sock"),
         "root/secret": "",
         "etc/quick.yml": "scan: {interval: 0.2}\n",
         "etc/web.yml": "http_server_config: {http2: false}\n",
