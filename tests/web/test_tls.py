@@ -172,26 +172,35 @@ def test_a_half_written_rotation_is_refused_once_and_the_old_one_stays(papers: P
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "what"),
+    ("before", "after", "refused", "status"),
     [
-        (TLS, "", "TLS"),
+        (TLS, "", "TLS cannot be switched off", 200),
         (
             f"{TLS}basic_auth_users: {{a: {hashed('b')}}}\n",
             TLS + "basic_auth_users: {}\n",
-            "authentication",
+            "authentication cannot be switched off",
+            401,
         ),
+        (MUTUAL, TLS, "verification of clients' certificates cannot be lowered", 0),
+        (
+            MUTUAL,
+            MUTUAL.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven"),
+            "verification of clients' certificates cannot be lowered",
+            0,
+        ),
+        (MUTUAL, MUTUAL.partition("  client_ca_file")[0], "clients' CA cannot be left out", 0),
     ],
 )
-def test_a_file_that_is_empty_for_a_moment_opens_nothing(
-    papers: Papers, before: str, after: str, what: str
+def test_a_file_that_is_empty_or_ends_early_for_a_moment_opens_nothing(
+    papers: Papers, before: str, after: str, refused: str, status: int
 ) -> None:
+    """To a client without a password or certificate, whose `status` stays."""
     with daemon_of(papers, before) as daemon:
         papers.config(after)
-        refused = f"{what} cannot be switched off without a restart"
-        daemon.await_that(lambda: refused in daemon.log.read_text())
+        words = f"{refused} without a restart"
+        daemon.await_that(lambda: words in daemon.log.read_text())
         assert curl(f"http://127.0.0.1:{daemon.port}/metrics").status == 0
-        expected = 401 if what == "authentication" else 200
-        assert ask(daemon, papers, path="/metrics").status == expected
+        assert ask(daemon, papers, path="/metrics").status == status
 
 
 def test_configured_headers_are_on_every_answer_in_place_of_ours(papers: Papers) -> None:
