@@ -70,7 +70,7 @@ class Guard:
             return Answer(505, PLAIN, b"HTTP/2 is spoken only where TLS has agreed on it\n")
         if self._gate.open:
             return None
-        verdict = await self._gate.judge(_authorization(scope))
+        verdict = await self._gate.judge(_authorization(scope), _address(scope))
         if verdict is Verdict.BUSY:
             return Answer(503, PLAIN, b"Too many passwords are being checked, try again later.\n")
         if verdict is Verdict.WRONG:
@@ -81,7 +81,7 @@ class Guard:
         self, scope: HTTPScope, connection: Connection, send: ASGISendCallable
     ) -> None:
         with ExitStack() as held:
-            async with self._turns.turn(connection.had):
+            async with self._turns.turn(self._is_other(scope["path"]), connection.had):
                 place = self._places(scope["path"]).place(connection)
                 answer = self._pages(scope) if held.enter_context(place) else self._full()
             await self._send(answer, send)
@@ -104,6 +104,10 @@ class Guard:
     def _full(self) -> Answer:
         text = f"Limit of concurrent requests reached ({self._most}), try again later.\n"
         return Answer(503, PLAIN, text.encode())
+
+    def _is_other(self, path: str) -> bool:
+        """Whether it is neither scraped nor asked by an orchestrator: those go first."""
+        return path not in (*_UNLIMITED, self._metrics_path)
 
     def _places(self, path: str) -> Places:
         if path in _UNLIMITED:
@@ -137,6 +141,10 @@ async def _listening(receive: ASGIReceiveCallable, version: str) -> AsyncIterato
         yield
     finally:
         listening.cancel()
+
+
+def _address(scope: HTTPScope) -> str:
+    return scope["client"][0] if scope["client"] else ""
 
 
 def _authorization(scope: HTTPScope) -> str:

@@ -19,6 +19,7 @@ from typing import Final
 
 from exporter.config import ConfigError, Place, read_bytes
 from exporter.logs import logger
+from exporter.web.aside import aside
 from exporter.web.config import Tls, WebConfig, files_of, parse_web_config
 from exporter.web.tls import STRICTER, Demand, Material, MaterialError, context_of
 
@@ -105,12 +106,12 @@ class WebSettings:
         while self._path is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), _EVERY)
-            # In a thread: a disk that hangs must not keep a scrape waiting.
-            same = await asyncio.to_thread(self._look) == self._stamp
+            # A disk that hangs must keep neither a scrape waiting nor the end.
+            same = await aside(self._look) == self._stamp
             if same and not self._asked.is_set():
                 continue
             self._asked.clear()
-            if await asyncio.to_thread(self.reload):
+            if await aside(self.reload):
                 changed()
 
     def _look(self) -> Stamp:

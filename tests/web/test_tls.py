@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,8 @@ import trustme
 from attacks import Target, statuses_by_http2
 from serving import Served, served
 from webclients import MUTUAL, TLS, Papers, Said, curl, hashed, openssl
+
+from exporter.web.rotation import WebSettings
 
 REFUSED = "hardlink_exporter_config_last_reload_successful 0.0"
 
@@ -201,6 +205,30 @@ def test_a_file_that_is_empty_or_ends_early_for_a_moment_opens_nothing(
         daemon.await_that(lambda: words in daemon.log.read_text())
         assert curl(f"http://127.0.0.1:{daemon.port}/metrics").status == 0
         assert ask(daemon, papers, path="/metrics").status == status
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_end(
+    papers: Papers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = WebSettings(papers.config(TLS))
+    looking, mended, seen = threading.Event(), threading.Event(), list[Path]()
+
+    def hanging(path: Path) -> os.stat_result:
+        looking.set()
+        mended.wait(30)
+        seen.append(path)
+        return os.stat(path)
+
+    async def story() -> None:
+        following = asyncio.create_task(settings.follow(lambda: None))
+        await asyncio.to_thread(looking.wait, 30)
+        following.cancel()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", hanging)
+        asyncio.run(story())
+        assert not seen
+    mended.set()
 
 
 def test_configured_headers_are_on_every_answer_in_place_of_ours(papers: Papers) -> None:
