@@ -108,14 +108,17 @@ class Gate:
         return before
 
     async def _checked(self, name: str, password: bytes) -> Verdict:
-        hashed, users = self._hash(name), self._users
-        check = asyncio.create_task(aside(partial(_matches, password, hashed.encode())))
+        check = asyncio.create_task(self._check(name, password))
         try:
-            right = await asyncio.shield(check) and name in users
+            return await asyncio.shield(check)
         except asyncio.CancelledError:
             # A client that goes away must not let the next check begin beside its own.
             await check
             raise
+
+    async def _check(self, name: str, password: bytes) -> Verdict:
+        hashed, users = self._hash(name), self._users
+        right = await aside(partial(_matches, password, hashed.encode())) and name in users
         if users is self._users:
             self._remember(name, self._seal(name, hashed.encode(), password), right=right)
         return Verdict.RIGHT if right else Verdict.WRONG

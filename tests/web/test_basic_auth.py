@@ -10,6 +10,7 @@ from base64 import b64encode
 from contextlib import ExitStack
 from pathlib import Path
 
+import bcrypt
 import pytest
 from serving import served
 from webclients import curl, hashed
@@ -174,7 +175,16 @@ def test_the_first_scrape_amid_a_flood_of_wrong_passwords_is_served(tmp_path: Pa
         assert curl(f"http://127.0.0.1:{daemon.port}/metrics", "-u", "a:b").status == 200
 
 
-def test_a_client_that_leaves_lets_no_second_hash_begin_beside_its_own() -> None:
+def test_what_a_client_asked_that_left_is_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one that waits for less than a hash takes would never get through."""
+    checks, check = list[bytes](), bcrypt.checkpw
+
+    def noted(password: bytes, hashed_password: bytes) -> bool:
+        checks.append(password)
+        return check(password, hashed_password)
+
+    monkeypatch.setattr(bcrypt, "checkpw", noted)
+
     async def story() -> None:
         gate = Gate()
         gate.change({"a": hashed("b", cost=10)})
@@ -182,5 +192,6 @@ def test_a_client_that_leaves_lets_no_second_hash_begin_beside_its_own() -> None
         await asyncio.sleep(0.01)
         leaving.cancel()
         assert await gate.judge(basic("a", "b")) is Verdict.RIGHT
+        assert checks == [b"b"]
 
     asyncio.run(story())
