@@ -23,6 +23,9 @@ CONNECTION: Final = "connection"
 _UNLIMITED: Final = ("/-/healthy", "/-/ready")
 """Pages that cost nothing and tell an orchestrator that we live."""
 
+_PIECE: Final = 64 * 1024
+"""Bytes of an answer that are given to the server at once; it holds what the client does not take."""
+
 _FAREWELL: Final = 0.1
 """Seconds from a stream's end until it is plain that it was not the end of its answer."""
 
@@ -99,7 +102,9 @@ class Guard:
                 "trailers": False,
             }
         )
-        await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+        for begin in range(0, len(answer.body), _PIECE):
+            piece = answer.body[begin : begin + _PIECE]
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
 
     def _full(self) -> Answer:
         text = f"Limit of concurrent requests reached ({self._most}), try again later.\n"
