@@ -119,6 +119,11 @@ class WebSettings:
 
     def _read(self, path: Path) -> InForce:
         config, place = parse_web_config(read_bytes(path), str(path))
+        if config.tls and config.tls.client_auth_type == "RequestClientCert":
+            logger().warning(
+                "RequestClientCert verifies no certificate, so none is asked for;"
+                " RequireAndVerifyClientCert does"
+            )
         files = files_of(config.tls, path.parent) if config.tls else {}
         self._watched = (path, *files.values())
         material = _material(config, config.tls, files, place) if config.tls else None

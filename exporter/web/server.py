@@ -162,7 +162,12 @@ class Server:
         if raw.family in (socket.AF_INET, socket.AF_INET6):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         reader = _Sips(limit=_HEADERS, loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+
+        def begun(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # Not only once we hear of it below: who is dropped in between would leave it open.
+            connection.transport = writer.transport
+
+        protocol = asyncio.StreamReaderProtocol(reader, begun, loop)
         tls = connection.context is not None
         transport, _ = await loop.connect_accepted_socket(
             lambda: protocol,
@@ -172,7 +177,6 @@ class Server:
             ssl_shutdown_timeout=_GOODBYE if tls else None,
         )
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-        connection.transport = transport
         talk = writer.get_extra_info("ssl_object")
         connection.http2 = isinstance(talk, ssl.SSLObject) and talk.selected_alpn_protocol() == "h2"
         state = {CONNECTION: connection}

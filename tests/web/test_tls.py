@@ -16,7 +16,10 @@ from attacks import Target, statuses_by_http2
 from serving import Served, served
 from webclients import MUTUAL, TLS, Papers, Said, curl, hashed, openssl
 
+from exporter.web.answer import PLAIN, Answer
 from exporter.web.rotation import WebSettings
+from exporter.web.server import Server
+from exporter.web.sockets import listen
 
 REFUSED = "hardlink_exporter_config_last_reload_successful 0.0"
 
@@ -107,6 +110,8 @@ def test_client_certificates_are_asked_for_as_configured(
             for words in ((), ("--cert", str(mine)), ("--cert", str(other)))
         ]
         assert got == [without, ours, foreign]
+        said = "RequestClientCert verifies no certificate" in daemon.log.read_text()
+        assert said == (kind == "RequestClientCert")
 
 
 def test_certificates_rotate_without_a_restart(papers: Papers) -> None:
@@ -250,3 +255,35 @@ def test_configured_headers_are_on_every_answer_in_place_of_ours(papers: Papers)
             assert said.headers["x-frame-options"] == "deny"
             assert said.headers["strict-transport-security"] == "max-age=60"
             assert "x-xss-protection" not in said.headers
+
+
+def test_who_is_dropped_at_the_end_of_the_handshake_leaves_nothing_open(
+    papers: Papers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right then nobody has heard of its transport yet, and the next client gets its descriptor."""
+    settings = WebSettings(papers.config(TLS))
+    made, spoiled = asyncio.StreamReaderProtocol.connection_made, list[asyncio.BaseTransport]()
+
+    def dropped(self: asyncio.StreamReaderProtocol, transport: asyncio.BaseTransport) -> None:
+        made(self, transport)
+        if not spoiled:
+            spoiled.append(transport)
+            for task in asyncio.all_tasks():
+                if "_serve" in getattr(task.get_coro(), "__qualname__", ""):
+                    task.cancel()
+
+    monkeypatch.setattr(asyncio.StreamReaderProtocol, "connection_made", dropped)
+
+    async def story() -> list[int]:
+        listening, stop = listen("127.0.0.1:0"), asyncio.Event()
+        server = Server(lambda _: Answer(200, PLAIN, b"ok"), settings, "/metrics", 40)
+        running = asyncio.create_task(server.run([listening], stop))
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}/"
+        ca = str(papers.folder / "ca.pem")
+        got = [(await asyncio.to_thread(curl, url, "--cacert", ca)).status for _ in range(3)]
+        assert spoiled[0].is_closing()
+        stop.set()
+        await running
+        return got
+
+    assert asyncio.run(story()) == [0, 200, 200]
