@@ -170,7 +170,8 @@ def parse_as(
         if first["type"] in _TOLD_BY_KEY or secret or (secrets and len(loc) <= 1):
             given = ""
         if secret and (loc[-1] == "[key]" or not isinstance(value, str)):
-            loc = loc[:1]  # `{name:secret}` is a key without a value
+            # Up to the key that is known: `{name:secret}` is one key, without a value.
+            loc = loc[: 1 + next(n for n, part in enumerate(loc) if part in secret)]
         keys = ".".join(one_line(str(part), _SHOWN) for part in loc if part != "[key]")
         place = _place(name, _mark(tree, first["loc"]))
         raise ConfigError(f"{place}: {keys or 'the file'}: {what}{given}") from None

@@ -31,7 +31,7 @@ from exporter.web.rotation import WebSettings
 _SHUTDOWN_SECONDS: Final = 0.5
 _GOODBYE: Final = 1.0  # seconds that a client is given to close TLS as it should
 _BREATH: Final = 0.1  # seconds until we accept again, where the system has no descriptor left
-_SWEPT: Final = 16  # ended TLS connections
+_SWEPT: Final = 64  # ended TLS connections
 _REQUESTS: Final = 100  # on one connection, then the client should open a new one
 _HEADERS: Final = 16 * 1024  # bytes of a request's line and headers
 _SIP: Final = 256  # bytes of what a client says that are understood in one go
