@@ -195,7 +195,7 @@ ATTACKS = (
     Attack("HTTP/2 without a window", 100, without_window, only_tls=True),
     Attack(
         "HTTP/2 with 2,000 streams opened and reset",
-        200,
+        100,
         by_http2,
         partial(streams_reset, 2000),
         only_tls=True,

@@ -60,6 +60,11 @@ class Connection:
         """Whether we wait for the client, and not the client for us."""
         return self._requests == 0
 
+    @property
+    def gone(self) -> bool:
+        """Whether nothing that is sent now will arrive."""
+        return self.transport is not None and self.transport.is_closing()
+
     @contextmanager
     def answering(self) -> Iterator[None]:
         """Note that a request is being answered while the block runs.

@@ -11,7 +11,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, S
 
 from exporter.web.answer import PLAIN, Answer, Headers
 from exporter.web.auth import Gate, Verdict
-from exporter.web.connections import Connection
+from exporter.web.connections import ANSWER, Connection
 from exporter.web.turns import Places, Turns
 
 Pages = Callable[[HTTPScope], Answer]
@@ -65,7 +65,7 @@ class Guard:
                 if refusal is None:
                     await self._serve(scope, connection, send)
                 else:
-                    await self._send(refusal, send)
+                    await self._send(refusal, connection, send)
                     await _end(send)
 
     async def _refusal(self, scope: HTTPScope, connection: Connection) -> Answer | None:
@@ -87,13 +87,13 @@ class Guard:
             async with self._turns.turn(self._is_other(scope["path"]), connection.had):
                 place = self._places(scope["path"]).place(connection)
                 answer = self._pages(scope) if held.enter_context(place) else self._full()
-            await self._send(answer, send)
+            await self._send(answer, connection, send)
             if scope["http_version"] != "2":
                 held.close()  # the answer is taken; what follows may be the farewell of TLS
             # By HTTP/2 it is taken only now: hypercorn keeps what the client has no window for.
             await _end(send)
 
-    async def _send(self, answer: Answer, send: ASGISendCallable) -> None:
+    async def _send(self, answer: Answer, connection: Connection, send: ASGISendCallable) -> None:
         await send(
             {
                 "type": "http.response.start",
@@ -103,6 +103,9 @@ class Guard:
             }
         )
         for begin in range(0, len(answer.body), _PIECE):
+            if connection.gone:  # asyncio would keep what is written to it
+                connection.drop()
+                await asyncio.sleep(ANSWER)  # until we are cancelled
             piece = answer.body[begin : begin + _PIECE]
             await send({"type": "http.response.body", "body": piece, "more_body": True})
 

@@ -31,10 +31,13 @@ from exporter.web.rotation import WebSettings
 _SHUTDOWN_SECONDS: Final = 0.5
 _GOODBYE: Final = 1.0  # seconds that a client is given to close TLS as it should
 _BREATH: Final = 0.1  # seconds until we accept again, where the system has no descriptor left
-_SWEPT: Final = 64  # ended TLS connections
+_SWEPT: Final = 16  # ended TLS connections
 _REQUESTS: Final = 100  # on one connection, then the client should open a new one
 _HEADERS: Final = 16 * 1024  # bytes of a request's line and headers
 _SIP: Final = 256  # bytes of what a client says that are understood in one go
+_UNTAKEN: Final = (
+    32 * 1024
+)  # bytes of an answer that wait for the client; with TLS asyncio keeps 512 KiB
 
 TLS_BUFFER: Final = 32 * 1024
 """Bytes that each TLS connection holds for life. asyncio's own 256 KiB, freed, leave memory in pieces."""
@@ -176,6 +179,7 @@ class Server:
             ssl_handshake_timeout=HELLO if tls else None,
             ssl_shutdown_timeout=_GOODBYE if tls else None,
         )
+        transport.set_write_buffer_limits(high=_UNTAKEN)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         talk = writer.get_extra_info("ssl_object")
         connection.http2 = isinstance(talk, ssl.SSLObject) and talk.selected_alpn_protocol() == "h2"
