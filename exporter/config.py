@@ -157,7 +157,7 @@ def parse_as(
     """Understand a YAML text as such a section, and tell the places of its keys.
 
     With `secrets`, no value below a key of that name is told, nor one of the wrong place or of no
-    YAML. Raises ConfigError.
+    YAML; and no key there that may itself be one. Raises ConfigError.
     """
     try:
         tree = yaml.compose(raw, Loader=yaml.SafeLoader)
@@ -169,7 +169,8 @@ def parse_as(
         raise ConfigError(f"{place}: is not YAML: {problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         where = f" (at {error.position})" if isinstance(error, ReaderError) else ""
-        said = str(error).splitlines()[0]
+        told = not (secrets and isinstance(error, ValueError))  # that of `!!int x` cites the x
+        said = str(error).splitlines()[0] if told else "a value is not what its tag says"
         raise ConfigError(f"{name}: is not YAML: {said}{where}") from None
     except _BAD_VALUES:  # what PyYAML raises for `!!int ''` and the like
         raise ConfigError(f"{name}: holds a value that is not what its tag says") from None
@@ -178,7 +179,6 @@ def parse_as(
         whole = kind() if document is None else kind.model_validate(_tupled(document))
     except ValidationError as error:
         first = error.errors()[0]
-        keys = ".".join(one_line(str(part), _SHOWN) for part in first["loc"] if part != "[key]")
         what = _WORDS.get(first["type"]) or _sentence(first["msg"])
         value = first["input"]
         given = (
@@ -186,9 +186,14 @@ def parse_as(
             if isinstance(value, str | int | float | bool)
             else ""
         )
-        hidden = secrets and (len(first["loc"]) <= 1 or secrets & set(first["loc"]))
-        if first["type"] in _TOLD_BY_KEY or hidden:
+        secret = secrets & set(first["loc"])
+        loc = first["loc"]
+        if first["type"] in _TOLD_BY_KEY or secret or (secrets and len(loc) <= 1):
             given = ""
+        if secret and (loc[-1] == "[key]" or not isinstance(value, str)):
+            # Up to the key that is known: `{name:secret}` is one key, without a value.
+            loc = loc[: 1 + next(n for n, part in enumerate(loc) if part in secret)]
+        keys = ".".join(one_line(str(part), _SHOWN) for part in loc if part != "[key]")
         place = _place(name, _mark(tree, first["loc"]))
         raise ConfigError(f"{place}: {keys or 'the file'}: {what}{given}") from None
     return whole, lambda *loc: _place(name, _mark(tree, loc))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import h2.config
@@ -132,13 +132,41 @@ def without_window(target: Target, path: str = "/metrics", streams: int = 8) -> 
     return client
 
 
+def by_http2(target: Target) -> socket.socket:
+    return target.connect("h2")
+
+
+@cache
+def streams_reset(number: int) -> bytes:
+    """Give so many streams of HTTP/2, each opened with a request and reset at once: CVE-2023-44487."""
+    talk = h2.connection.H2Connection(h2.config.H2Configuration())
+    talk.initiate_connection()
+    for stream in range(1, 2 * number, 2):
+        talk.send_headers(stream, _headers("/metrics"), end_stream=True)
+        talk.reset_stream(stream)
+    return talk.data_to_send()
+
+
+def pings(number: int) -> bytes:
+    """Give so many questions of HTTP/2 whether the other one is there, each to be answered."""
+    talk = h2.connection.H2Connection(h2.config.H2Configuration())
+    talk.initiate_connection()
+    for _ in range(number):
+        talk.ping(bytes(8))
+    return talk.data_to_send()
+
+
 @dataclass(frozen=True)
 class Attack:
-    """So many clients who open a connection each; then each goes on to say this every so often."""
+    """So many clients who open a connection each, and once all are there say these words at once.
+
+    Then each goes on to say `more` every so often.
+    """
 
     name: str
     clients: int
     open: Open
+    words: Callable[[], bytes] | None = None
     more: bytes = b""
     every: float = 0.3
     only_tls: bool = False
@@ -151,19 +179,37 @@ _CHUNKED = b"POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n
 ATTACKS = (
     Attack("idle TCP connections", 1000, silent_below_tls),
     Attack("idle connections after the handshake", 1000, saying(b"")),
-    Attack("slow headers", 200, saying(_GET), b"X-More: x\r\n"),
-    Attack("slow bodies", 200, saying(_GET[:-2] + b"\r\nContent-Length: 9999999\r\n\r\n"), b"x"),
-    Attack("bodies in many pieces", 200, saying(_CHUNKED + b"1\r\nx\r\n" * 100), b"1\r\nx\r\n"),
+    Attack("slow headers", 200, saying(_GET), more=b"X-More: x\r\n"),
+    Attack(
+        "slow bodies",
+        200,
+        saying(_GET[:-2] + b"\r\nContent-Length: 9999999\r\n\r\n"),
+        more=b"x",
+    ),
+    Attack(
+        "bodies in many pieces", 200, saying(_CHUNKED + b"1\r\nx\r\n" * 100), more=b"1\r\nx\r\n"
+    ),
     Attack("huge headers", 200, saying(_GET + b"X-Huge: " + b"x" * 100_000)),
     Attack("half-closed connections", 200, half_closed),
     Attack("clients that read nothing", 200, deaf),
     Attack("HTTP/2 without a window", 100, without_window, only_tls=True),
     Attack(
-        "wrong methods", 200, saying(b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n"), b"BREW / HTTP/1.1\r\n"
+        "HTTP/2 with 2,000 streams opened and reset",
+        100,
+        by_http2,
+        partial(streams_reset, 2000),
+        only_tls=True,
+    ),
+    Attack("HTTP/2 with 4,000 pings", 200, by_http2, partial(pings, 4000), only_tls=True),
+    Attack(
+        "wrong methods",
+        200,
+        saying(b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n"),
+        more=b"BREW / HTTP/1.1\r\n",
     ),
     Attack("garbage", 200, saying(bytes(range(256)) * 40 + b"\r\n\r\n")),
     Attack("garbage after HTTP/2's first words", 200, saying(_PREFACE + bytes(range(256)) * 40)),
-    Attack("concurrent scrapes", 200, saying(_GET + b"\r\n"), _GET + b"\r\n", every=3.0),
+    Attack("concurrent scrapes", 200, saying(_GET + b"\r\n"), more=_GET + b"\r\n", every=3.0),
 )
 
 
@@ -187,6 +233,7 @@ def under(attack: Attack, target: Target) -> Iterator[Crowd]:
                 crowd.clients.append(stack.enter_context(attack.open(target)))
             except OSError:  # shut while it was still speaking
                 crowd.refused += 1
+        _say_at_once(attack, crowd)
 
         def go_on() -> None:
             for client in crowd.clients:
@@ -205,6 +252,13 @@ def under(attack: Attack, target: Target) -> Iterator[Crowd]:
             crowd.quiet.set()
             if attack.more:
                 thread.join()
+
+
+def _say_at_once(attack: Attack, crowd: Crowd) -> None:
+    words = attack.words() if attack.words else b""
+    for client in crowd.clients:
+        with suppress(OSError):
+            client.sendall(words)
 
 
 def allow_descriptors(number: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import re
 import time
 from collections.abc import Callable
@@ -26,12 +27,28 @@ _HTML: Final = "text/html; charset=utf-8"
 _JSON: Final = "application/json"
 
 
+class _Kept:
+    """Bytes, kept while what they are made of stays the same: with 10,000 images they take a while."""
+
+    def __init__(self, make: Callable[..., bytes]) -> None:
+        self._make = make
+        self._made_of: tuple[object, ...] | None = None
+        self._made = b""
+
+    def of(self, *made_of: object) -> bytes:
+        if made_of != self._made_of:
+            self._made, self._made_of = self._make(*made_of), made_of
+        return self._made
+
+
 class App:
     """All pages. `status` gives what is to be shown, without touching the disk."""
 
     def __init__(self, status: Callable[[], Status], metrics_path: str = "/metrics") -> None:
         self._status = status
         self._metrics_path = metrics_path
+        self._report = _Kept(lambda reports: to_json(reports).encode())
+        self._html = _Kept(lambda *made_of: status_page(*made_of).encode())
         self._registry = CollectorRegistry()
         self._registry.register(ViewCollector(lambda: status().view))
         ProcessCollector(registry=self._registry)
@@ -48,7 +65,7 @@ class App:
         if path == "/":
             return self._page(scope)
         if path == "/api/v1/report":
-            return Answer(200, _JSON, to_json(self._status().view.reports).encode())
+            return Answer(200, _JSON, self._report.of(self._status().view.reports))
         if path == "/-/healthy":
             return Answer(200, PLAIN, b"healthy\n")
         if path == "/-/ready":
@@ -58,7 +75,8 @@ class App:
         return Answer(404, PLAIN, b"not found; there is a list of pages at /\n")
 
     def _page(self, scope: HTTPScope) -> Answer:
-        page = status_page(self._status(), self._metrics_path, time.time()).encode()
+        soon = float(math.ceil(time.time()))  # the same for all who ask within one second
+        page = self._html.of(self._status(), self._metrics_path, soon)
         headers = (
             (b"content-security-policy", POLICY.encode()),
             (b"referrer-policy", b"no-referrer"),

@@ -2,6 +2,7 @@
 
 A name that is not known costs as much time as one that is. One hash is computed at a time, in a
 thread of its own, because it is slow by intent; what was right once is remembered until the users change.
+Next is the address that has asked least, so that a flood of wrong passwords keeps no other client out.
 """
 
 from __future__ import annotations
@@ -11,19 +12,25 @@ import base64
 import binascii
 import hmac
 import secrets
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from enum import Enum, auto
+from functools import partial
 from typing import Final
 
 import bcrypt
+
+from exporter.web.aside import aside
+from exporter.web.turns import Turns
 
 _LONGEST: Final = 72
 """Bytes of a password; bcrypt knows no more, so a longer one is wrong."""
 
 _WAITING: Final = 50
-"""Most checks that wait for their turn; whoever comes beyond them is sent away."""
+"""Most checks that wait for their turn; beyond them those are sent away whose address asks most."""
+
+_CLIENTS: Final = 1000
+"""Addresses whose questions are counted."""
 
 _WRONG_KEPT: Final = 1000
 """Wrong answers remembered, so that a client that keeps asking costs nothing."""
@@ -61,8 +68,8 @@ class Gate:
         self._salt = secrets.token_bytes(32)
         self._right: dict[str, bytes] = {}
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
-        self._turn = asyncio.Lock()
-        self._checks: dict[bytes, asyncio.Task[bool]] = {}
+        self._turns = Turns(_WAITING)
+        self._asked: OrderedDict[str, int] = OrderedDict()
 
     def change(self, users: Mapping[str, str]) -> None:
         """Take these users, names with their bcrypt hashes; what was remembered is forgotten."""
@@ -76,37 +83,48 @@ class Gate:
         """Whether nobody needs to say who they are."""
         return not self._users
 
-    async def judge(self, header: str) -> Verdict:
-        """Judge an Authorization header."""
+    async def judge(self, header: str, client: str = "") -> Verdict:
+        """Judge an Authorization header that came from this address."""
         given = credentials_of(header)
         if given is None or len(given[1]) > _LONGEST:
             return Verdict.WRONG
-        name, password = given
-        hashed = self._users.get(name) or self._nobody(name)
-        seal = self._seal(name, hashed.encode(), password)
-        if (known := self._remembered(name, seal)) is not None:
+        if (known := self._remembered(*given)) is not None:
             return known
-        check = self._checks.get(seal)
-        if check is None:
-            if len(self._checks) >= _WAITING:
+        async with self._turns.turn(self._asked_before(client)) as ours:
+            if not ours:
                 return Verdict.BUSY
-            check = asyncio.create_task(self._check(name, password, hashed.encode(), seal))
-            self._checks[seal] = check
-        # A client that goes away must not let the next check begin beside its own.
-        return Verdict.RIGHT if await asyncio.shield(check) else Verdict.WRONG
+            known = self._remembered(*given)  # the one before may have asked the same
+            verdict = known or await self._checked(*given)
+        if verdict is Verdict.RIGHT:
+            self._asked.pop(client, None)
+        return verdict
 
-    async def _check(self, name: str, password: bytes, hashed: bytes, seal: bytes) -> bool:
-        users = self._users
+    def _asked_before(self, client: str) -> int:
+        """Count what an address has asked that was not right, so that others have their turn before it."""
+        before = self._asked.pop(client, 0)
+        self._asked[client] = before + 1
+        if len(self._asked) > _CLIENTS:
+            self._asked.popitem(last=False)
+        return before
+
+    async def _checked(self, name: str, password: bytes) -> Verdict:
+        check = asyncio.create_task(self._check(name, password))
         try:
-            async with self._turn:
-                right = await _in_thread(password, hashed) and name in users
-        finally:
-            del self._checks[seal]
-        if users is self._users:
-            self._remember(name, seal, right=right)
-        return right
+            return await asyncio.shield(check)
+        except asyncio.CancelledError:
+            # A client that goes away must not let the next check begin beside its own.
+            await check
+            raise
 
-    def _remembered(self, name: str, seal: bytes) -> Verdict | None:
+    async def _check(self, name: str, password: bytes) -> Verdict:
+        hashed, users = self._hash(name), self._users
+        right = await aside(partial(_matches, password, hashed.encode())) and name in users
+        if users is self._users:
+            self._remember(name, self._seal(name, hashed.encode(), password), right=right)
+        return Verdict.RIGHT if right else Verdict.WRONG
+
+    def _remembered(self, name: str, password: bytes) -> Verdict | None:
+        seal = self._seal(name, self._hash(name).encode(), password)
         if hmac.compare_digest(self._right.get(name, b""), seal):
             return Verdict.RIGHT
         return Verdict.WRONG if seal in self._wrong else None
@@ -119,8 +137,10 @@ class Gate:
         if len(self._wrong) > _WRONG_KEPT:
             self._wrong.popitem(last=False)
 
-    def _nobody(self, name: str) -> str:
-        """Give a hash that nothing matches, of the cost of some user, always the same for a name."""
+    def _hash(self, name: str) -> str:
+        """Give a user's hash; for others one that nothing matches, of some user's cost, always the same."""
+        if name in self._users:
+            return self._users[name]
         hashes = sorted(self._users.values())
         pick = int.from_bytes(self._seal(name)) % len(hashes) if hashes else 0
         cost = hashes[pick].split("$")[2] if hashes else "10"
@@ -133,22 +153,8 @@ class Gate:
         return sealed.digest()
 
 
-async def _in_thread(password: bytes, hashed: bytes) -> bool:
-    """Compute a hash in a thread that does not keep the program from ending."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[bool] = loop.create_future()
-
-    def tell(right: bool) -> None:
-        if not done.done():
-            done.set_result(right)
-
-    def check() -> None:
-        try:
-            right = bcrypt.checkpw(password, hashed)
-        except ValueError:  # a password that bcrypt does not take
-            right = False
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(tell, right)
-
-    threading.Thread(target=check, name="bcrypt", daemon=True).start()
-    return await done
+def _matches(password: bytes, hashed: bytes) -> bool:
+    try:
+        return bcrypt.checkpw(password, hashed)
+    except ValueError:  # a password that bcrypt does not take
+        return False

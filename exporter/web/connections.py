@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Final
 
 MOST: Final = 256
-"""Connections at once. Each holds some 300 KiB with TLS, most of it asyncio's buffer."""
+"""Connections at once."""
 
 HELLO: Final = 5.0
 """Seconds for the TLS handshake, and as many for the first request."""
@@ -25,6 +25,9 @@ ANSWER: Final = 30.0
 
 IDLE: Final = 5.0
 """Seconds between two requests."""
+
+STREAMS: Final = 8
+"""Requests at once on one HTTP/2 connection; Prometheus needs one."""
 
 _MERCY: Final = 1.0
 """Seconds that a connection which should have ended by itself is given to do so."""
@@ -57,11 +60,22 @@ class Connection:
         """Whether we wait for the client, and not the client for us."""
         return self._requests == 0
 
+    @property
+    def gone(self) -> bool:
+        """Whether nothing that is sent now will arrive."""
+        return self.transport is not None and self.transport.is_closing()
+
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Note that a request is being answered while the block runs."""
+        """Note that a request is being answered while the block runs.
+
+        A client that opens streams only to reset them has more requests here than streams, and is dropped.
+        """
+        if self.waiting:
+            self._within(ANSWER)
         self._requests += 1
-        self._within(ANSWER)
+        if self._requests > 2 * STREAMS:
+            self.drop()
         try:
             yield
         finally:

@@ -11,7 +11,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, S
 
 from exporter.web.answer import PLAIN, Answer, Headers
 from exporter.web.auth import Gate, Verdict
-from exporter.web.connections import Connection
+from exporter.web.connections import ANSWER, Connection
 from exporter.web.turns import Places, Turns
 
 Pages = Callable[[HTTPScope], Answer]
@@ -22,6 +22,9 @@ CONNECTION: Final = "connection"
 
 _UNLIMITED: Final = ("/-/healthy", "/-/ready")
 """Pages that cost nothing and tell an orchestrator that we live."""
+
+_PIECE: Final = 64 * 1024
+"""Bytes of an answer that are given to the server at once; it holds what the client does not take."""
 
 _FAREWELL: Final = 0.1
 """Seconds from a stream's end until it is plain that it was not the end of its answer."""
@@ -62,7 +65,7 @@ class Guard:
                 if refusal is None:
                     await self._serve(scope, connection, send)
                 else:
-                    await self._send(refusal, send)
+                    await self._send(refusal, connection, send)
                     await _end(send)
 
     async def _refusal(self, scope: HTTPScope, connection: Connection) -> Answer | None:
@@ -70,7 +73,7 @@ class Guard:
             return Answer(505, PLAIN, b"HTTP/2 is spoken only where TLS has agreed on it\n")
         if self._gate.open:
             return None
-        verdict = await self._gate.judge(_authorization(scope))
+        verdict = await self._gate.judge(_authorization(scope), _address(scope))
         if verdict is Verdict.BUSY:
             return Answer(503, PLAIN, b"Too many passwords are being checked, try again later.\n")
         if verdict is Verdict.WRONG:
@@ -81,16 +84,16 @@ class Guard:
         self, scope: HTTPScope, connection: Connection, send: ASGISendCallable
     ) -> None:
         with ExitStack() as held:
-            async with self._turns.turn(connection.had):
+            async with self._turns.turn(self._is_other(scope["path"]), connection.had):
                 place = self._places(scope["path"]).place(connection)
                 answer = self._pages(scope) if held.enter_context(place) else self._full()
-            await self._send(answer, send)
+            await self._send(answer, connection, send)
             if scope["http_version"] != "2":
                 held.close()  # the answer is taken; what follows may be the farewell of TLS
             # By HTTP/2 it is taken only now: hypercorn keeps what the client has no window for.
             await _end(send)
 
-    async def _send(self, answer: Answer, send: ASGISendCallable) -> None:
+    async def _send(self, answer: Answer, connection: Connection, send: ASGISendCallable) -> None:
         await send(
             {
                 "type": "http.response.start",
@@ -99,11 +102,20 @@ class Guard:
                 "trailers": False,
             }
         )
-        await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+        for begin in range(0, len(answer.body), _PIECE):
+            if connection.gone:  # asyncio would keep what is written to it
+                connection.drop()
+                await asyncio.sleep(ANSWER)  # until we are cancelled
+            piece = answer.body[begin : begin + _PIECE]
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
 
     def _full(self) -> Answer:
         text = f"Limit of concurrent requests reached ({self._most}), try again later.\n"
         return Answer(503, PLAIN, text.encode())
+
+    def _is_other(self, path: str) -> bool:
+        """Whether it is neither scraped nor asked by an orchestrator: those go first."""
+        return path not in (*_UNLIMITED, self._metrics_path)
 
     def _places(self, path: str) -> Places:
         if path in _UNLIMITED:
@@ -137,6 +149,10 @@ async def _listening(receive: ASGIReceiveCallable, version: str) -> AsyncIterato
         yield
     finally:
         listening.cancel()
+
+
+def _address(scope: HTTPScope) -> str:
+    return scope["client"][0] if scope["client"] else ""
 
 
 def _authorization(scope: HTTPScope) -> str:

@@ -2,8 +2,8 @@
 
 A change that cannot be used is refused: what was in force stays, the log says so once, and so does
 `hardlink_exporter_config_last_reload_successful`. A file that is being written may for a moment
-be empty and yet valid; therefore TLS and authentication cannot be switched off by a change, only
-by a restart.
+be empty, or end early, and yet be valid; therefore no change can switch off TLS, authentication or
+the verification of clients' certificates. Only a restart can.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from typing import Final
 
 from exporter.config import ConfigError, Place, read_bytes
 from exporter.logs import logger
+from exporter.web.aside import aside
 from exporter.web.config import Tls, WebConfig, files_of, parse_web_config
-from exporter.web.tls import Demand, Material, MaterialError, context_of
+from exporter.web.tls import STRICTER, Demand, Material, MaterialError, context_of
 
 _EVERY: Final = 1.0
 """Seconds from one look at the files to the next."""
@@ -105,12 +106,12 @@ class WebSettings:
         while self._path is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), _EVERY)
-            # In a thread: a disk that hangs must not keep a scrape waiting.
-            same = await asyncio.to_thread(self._look) == self._stamp
+            # A disk that hangs must keep neither a scrape waiting nor the end.
+            same = await aside(self._look) == self._stamp
             if same and not self._asked.is_set():
                 continue
             self._asked.clear()
-            if await asyncio.to_thread(self.reload):
+            if await aside(self.reload):
                 changed()
 
     def _look(self) -> Stamp:
@@ -118,6 +119,11 @@ class WebSettings:
 
     def _read(self, path: Path) -> InForce:
         config, place = parse_web_config(read_bytes(path), str(path))
+        if config.tls and config.tls.client_auth_type == "RequestClientCert":
+            logger().warning(
+                "RequestClientCert verifies no certificate, so none is asked for;"
+                " RequireAndVerifyClientCert does"
+            )
         files = files_of(config.tls, path.parent) if config.tls else {}
         self._watched = (path, *files.values())
         material = _material(config, config.tls, files, place) if config.tls else None
@@ -179,7 +185,15 @@ def _compared(in_force: InForce) -> tuple[object, ...]:
 
 
 def _refuse_less(old: InForce, new: InForce, path: Path) -> None:
-    if old.material is not None and new.material is None:
+    was, now = old.material, new.material
+    if was is not None and now is None:
         raise ConfigError(f"{path}: TLS cannot be switched off without a restart")
+    if was is not None and now is not None:
+        if STRICTER.index(now.demand) < STRICTER.index(was.demand):
+            raise ConfigError(
+                f"{path}: verification of clients' certificates cannot be lowered without a restart"
+            )
+        if was.client_ca is not None and now.client_ca is None:
+            raise ConfigError(f"{path}: clients' CA cannot be left out without a restart")
     if old.users and not new.users:
         raise ConfigError(f"{path}: authentication cannot be switched off without a restart")

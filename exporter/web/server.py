@@ -12,6 +12,7 @@ import gc
 import logging
 import socket
 import ssl
+from asyncio import sslproto
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final
@@ -23,7 +24,7 @@ from hypercorn.config import Config as ServerConfig
 
 from exporter.logs import logger
 from exporter.web.auth import Gate
-from exporter.web.connections import HELLO, IDLE, MOST, Connection, Connections
+from exporter.web.connections import HELLO, IDLE, MOST, STREAMS, Connection, Connections
 from exporter.web.guard import CONNECTION, Guard, Pages
 from exporter.web.rotation import WebSettings
 
@@ -31,9 +32,30 @@ _SHUTDOWN_SECONDS: Final = 0.5
 _GOODBYE: Final = 1.0  # seconds that a client is given to close TLS as it should
 _BREATH: Final = 0.1  # seconds until we accept again, where the system has no descriptor left
 _SWEPT: Final = 16  # ended TLS connections
-_STREAMS: Final = 8  # requests at once on one HTTP/2 connection; Prometheus needs one
 _REQUESTS: Final = 100  # on one connection, then the client should open a new one
 _HEADERS: Final = 16 * 1024  # bytes of a request's line and headers
+_SIP: Final = 256  # bytes of what a client says that are understood in one go
+_UNTAKEN: Final = (
+    32 * 1024
+)  # bytes of an answer that wait for the client; with TLS asyncio keeps 512 KiB
+
+TLS_BUFFER: Final = 32 * 1024
+"""Bytes that each TLS connection holds for life. asyncio's own 256 KiB, freed, leave memory in pieces."""
+
+sslproto.SSLProtocol.max_size = TLS_BUFFER
+
+
+class _Sips(asyncio.StreamReader):
+    """Gives a little at a time, and lets others have their turn before.
+
+    Hypercorn understands all that it reads without a pause, and the 64 KiB that it asks for may be two
+    thousand streams of HTTP/2, opened and reset. Limits hold from the next reading on.
+    """
+
+    async def read(self, n: int = -1) -> bytes:
+        """Read what has come, at most so many bytes and no more than a sip."""
+        await asyncio.sleep(0)
+        return await super().read(min(n, _SIP))
 
 
 class Server:
@@ -131,7 +153,7 @@ class Server:
             self._sweep(connection)
 
     def _sweep(self, ended: Connection) -> None:
-        """Free what ended TLS connections hold: 256 KiB each, in circles that nobody else breaks."""
+        """Free what ended TLS connections hold, in circles that nobody else breaks."""
         self._ended += ended.context is not None
         if self._ended >= _SWEPT:
             self._ended = 0
@@ -142,8 +164,13 @@ class Server:
         # Our sockets do not say that they are TCP, so asyncio would not do this.
         if raw.family in (socket.AF_INET, socket.AF_INET6):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        reader = asyncio.StreamReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        reader = _Sips(limit=_HEADERS, loop=loop)
+
+        def begun(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # Not only once we hear of it below: who is dropped in between would leave it open.
+            connection.transport = writer.transport
+
+        protocol = asyncio.StreamReaderProtocol(reader, begun, loop)
         tls = connection.context is not None
         transport, _ = await loop.connect_accepted_socket(
             lambda: protocol,
@@ -152,8 +179,8 @@ class Server:
             ssl_handshake_timeout=HELLO if tls else None,
             ssl_shutdown_timeout=_GOODBYE if tls else None,
         )
+        transport.set_write_buffer_limits(high=_UNTAKEN)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-        connection.transport = transport
         talk = writer.get_extra_info("ssl_object")
         connection.http2 = isinstance(talk, ssl.SSLObject) and talk.selected_alpn_protocol() == "h2"
         state = {CONNECTION: connection}
@@ -171,7 +198,7 @@ def _config() -> ServerConfig:
     config.keep_alive_max_requests = _REQUESTS
     config.h11_max_incomplete_size = _HEADERS
     config.h2_max_header_list_size = _HEADERS
-    config.h2_max_concurrent_streams = _STREAMS
+    config.h2_max_concurrent_streams = STREAMS
     config.errorlog = _bridge()
     return config
 

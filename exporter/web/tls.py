@@ -18,6 +18,9 @@ _DEMANDS: Final[dict[Demand, ssl.VerifyMode]] = {
     "always": ssl.CERT_REQUIRED,
 }
 
+STRICTER: Final = tuple(_DEMANDS)
+"""All demands, each stricter than the one before."""
+
 _VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
+from bisect import insort
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -18,42 +18,55 @@ class Client(Protocol):
 
 
 class Turns:
-    """One answer is made at a time, and the server breathes between two.
+    """One has its turn at a time, and the server breathes between two.
 
-    Next is whose connection has had the fewest answers, then who came first: so a client that sends a thousand
-    requests at once does not keep another one waiting.
+    Next is who has the least rank, then who came first: so a client that sends a thousand
+    requests at once does not keep another one waiting. Of more than `most` that wait, the last are
+    sent away; 0 is no limit.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 0) -> None:
+        self._most = most
         self._busy = False
         self._came = 0
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[tuple[int, ...], int, asyncio.Future[bool]]] = []
 
     @asynccontextmanager
-    async def turn(self, had: int) -> AsyncIterator[None]:
-        """Wait for the turn of a connection that has had so many answers."""
-        if self._busy:
-            mine = asyncio.get_running_loop().create_future()
-            self._came += 1
-            heapq.heappush(self._waiting, (had, self._came, mine))
-            try:
-                await mine
-            except asyncio.CancelledError:
-                if not mine.cancelled():  # it was given to us as we left
-                    self._pass_on()
-                raise
+    async def turn(self, *rank: int) -> AsyncIterator[bool]:
+        """Wait for the turn of this rank; gives False to who is sent away."""
+        if self._busy and not await self._called(rank):
+            yield False
+            return
         self._busy = True
         try:
-            yield
+            yield True
         finally:
             # Not at once: an answer is made without a pause, and newcomers are to be heard between two.
             asyncio.get_running_loop().call_soon(self._pass_on)
 
+    async def _called(self, rank: tuple[int, ...]) -> bool:
+        mine: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._came += 1
+        entry = (rank, self._came, mine)
+        insort(self._waiting, entry)
+        if self._most and len(self._waiting) > self._most:
+            *_, last = self._waiting.pop()
+            if not last.done():
+                last.set_result(False)
+        try:
+            return await mine
+        except asyncio.CancelledError:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+            elif not mine.cancelled() and mine.result():  # it was given to us as we left
+                self._pass_on()
+            raise
+
     def _pass_on(self) -> None:
         while self._waiting:
-            *_, heir = heapq.heappop(self._waiting)
+            *_, heir = self._waiting.pop(0)
             if not heir.done():
-                heir.set_result(None)
+                heir.set_result(True)
                 return
         self._busy = False
 

@@ -23,9 +23,9 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-import trustme
 from attacks import ATTACKS, Attack, Crowd, Target, memory_of, sockets_of, under
-from serving import Served, served
+from serving import Served
+from webtargets import target_of
 
 from exporter.demo.planted import PlantedRoot
 
@@ -89,17 +89,8 @@ def measure(daemon: Served, target: Target, attacks: list[Attack]) -> Iterator[t
 def daemon_of(folder: Path, *, tls: bool) -> Iterator[tuple[Served, Target]]:
     root = PlantedRoot(folder / "docker")
     root.image(root.layer((), lambda t: (t / "file").touch()), "base:1")
-    words, trusted = [str(root.path)], ""
-    if tls:
-        ca = trustme.CA()
-        ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(folder / "both.pem")
-        (folder / "web.yml").write_text(
-            "tls_server_config: {cert_file: both.pem, key_file: both.pem}\n"
-        )
-        words.append(f"--web.config.file={folder / 'web.yml'}")
-        trusted = ca.cert_pem.bytes().decode()
-    with served(folder, *words) as daemon:
-        yield daemon, Target(daemon.port, trusted)
+    with target_of(folder, root.path, tls=tls) as both:
+        yield both
 
 
 def table(rows: list[tuple[str, Seen]]) -> str:

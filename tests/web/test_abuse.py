@@ -6,11 +6,9 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from contextlib import ExitStack, suppress
 
 import pytest
-import trustme
 from attacks import (
     ATTACKS,
     Attack,
@@ -23,39 +21,11 @@ from attacks import (
     under,
     without_window,
 )
-from serving import Served, served
+from serving import Served
+from webtargets import MEGABYTES, OURS, SECONDS, target_of
 
 from exporter.demo.planted import PlantedRoot
 from exporter.web.connections import ANSWER, MOST
-
-OURS = 20
-"""Sockets of the daemon beside its connections, at most."""
-
-SECONDS = 10.0
-"""What Prometheus waits for a scrape by default: all is lost beyond it."""
-
-MEGABYTES = 400
-"""Bound of the daemon's memory under any of these; see deploy/web-config.md."""
-
-
-@contextmanager
-def target_of(
-    folder: Path, root: Path, *, tls: bool, words: tuple[str, ...] = ()
-) -> Iterator[tuple[Served, Target]]:
-    trusted = ""
-    if tls:
-        ca = trustme.CA()
-        issued = ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem
-        issued.write_to_path(folder / "both.pem")
-        (folder / "web.yml").write_text(
-            "tls_server_config: {cert_file: both.pem, key_file: both.pem}\n"
-        )
-        words = (*words, f"--web.config.file={folder / 'web.yml'}")
-        trusted = ca.cert_pem.bytes().decode()
-    with served(folder, *words, str(root)) as daemon:
-        target = Target(daemon.port, trusted)
-        daemon.await_that(lambda: target.scrape("/-/ready")[0] == 200)
-        yield daemon, target
 
 
 @pytest.fixture(scope="module", params=["plain text", "TLS"])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import statistics
 import time
 from base64 import b64encode
+from contextlib import ExitStack
 from pathlib import Path
 
+import bcrypt
 import pytest
 from serving import served
 from webclients import curl, hashed
@@ -128,14 +131,60 @@ def test_one_hash_at_a_time_leaves_the_loop_free_and_the_queue_is_bounded() -> N
         known = [await gate.judge(basic("a", "b"))]
         assert not any(task.done() and task.result() is Verdict.WRONG for task in crowd[1:])
         verdicts = await asyncio.gather(*crowd)
-        assert verdicts.count(Verdict.BUSY) == 10
-        assert verdicts.count(Verdict.WRONG) == 50
+        assert verdicts.count(Verdict.BUSY) == 9
+        assert verdicts.count(Verdict.WRONG) == 51, "one at work, fifty that wait"
         return known
 
     assert asyncio.run(story()) == [Verdict.RIGHT]
 
 
-def test_a_client_that_leaves_lets_no_second_hash_begin_beside_its_own() -> None:
+@pytest.mark.parametrize("addresses", [1, 20, 200])
+def test_a_flood_from_other_addresses_keeps_nobody_out(addresses: int) -> None:
+    """Each of them has asked before, as whoever guesses does; the good client comes last."""
+
+    async def story() -> None:
+        gate = Gate()
+        gate.change({"a": hashed("b", cost=6)})
+
+        def flood(what: str) -> list[asyncio.Task[Verdict]]:
+            guesses = [(basic("a", f"{what}{n}"), f"192.0.2.{n % addresses}") for n in range(200)]
+            return [asyncio.create_task(gate.judge(*guess)) for guess in guesses]
+
+        await asyncio.gather(*flood("wrong"))
+        crowd = flood("also wrong")
+        await asyncio.sleep(0)
+        assert await gate.judge(basic("a", "b"), "198.51.100.1") is Verdict.RIGHT
+        assert sum(not task.done() for task in crowd) > 40, "most of them still wait"
+        await asyncio.gather(*crowd)
+
+    asyncio.run(story())
+
+
+def test_the_first_scrape_amid_a_flood_of_wrong_passwords_is_served(tmp_path: Path) -> None:
+    (tmp_path / "web.yml").write_text(f"basic_auth_users: {{a: {hashed('b', cost=10)}}}\n")
+    with (
+        served(tmp_path, f"--web.config.file={tmp_path / 'web.yml'}", "/nonexistent") as daemon,
+        ExitStack() as stack,
+    ):
+        for n in range(100):
+            address = ("127.0.0.1", daemon.port)
+            client = socket.create_connection(address, 10, source_address=("127.0.0.2", 0))
+            stack.enter_context(client).sendall(
+                f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: {basic('a', f'{n}')}\r\n\r\n".encode()
+            )
+        assert curl(f"http://127.0.0.1:{daemon.port}/metrics", "-u", "a:b").status == 200
+
+
+def test_what_a_client_asked_that_left_is_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one that waits for less than a hash takes would never get through."""
+    checks, check = list[bytes](), bcrypt.checkpw
+
+    def noted(password: bytes, hashed_password: bytes) -> bool:
+        checks.append(password)
+        return check(password, hashed_password)
+
+    monkeypatch.setattr(bcrypt, "checkpw", noted)
+
     async def story() -> None:
         gate = Gate()
         gate.change({"a": hashed("b", cost=10)})
@@ -143,5 +192,6 @@ def test_a_client_that_leaves_lets_no_second_hash_begin_beside_its_own() -> None
         await asyncio.sleep(0.01)
         leaving.cancel()
         assert await gate.judge(basic("a", "b")) is Verdict.RIGHT
+        assert checks == [b"b"]
 
     asyncio.run(story())

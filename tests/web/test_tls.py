@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,11 @@ import trustme
 from attacks import Target, statuses_by_http2
 from serving import Served, served
 from webclients import MUTUAL, TLS, Papers, Said, curl, hashed, openssl
+
+from exporter.web.answer import PLAIN, Answer
+from exporter.web.rotation import WebSettings
+from exporter.web.server import Server
+from exporter.web.sockets import listen
 
 REFUSED = "hardlink_exporter_config_last_reload_successful 0.0"
 
@@ -103,6 +110,8 @@ def test_client_certificates_are_asked_for_as_configured(
             for words in ((), ("--cert", str(mine)), ("--cert", str(other)))
         ]
         assert got == [without, ours, foreign]
+        said = "RequestClientCert verifies no certificate" in daemon.log.read_text()
+        assert said == (kind == "RequestClientCert")
 
 
 def test_certificates_rotate_without_a_restart(papers: Papers) -> None:
@@ -172,26 +181,59 @@ def test_a_half_written_rotation_is_refused_once_and_the_old_one_stays(papers: P
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "what"),
+    ("before", "after", "refused", "status"),
     [
-        (TLS, "", "TLS"),
+        (TLS, "", "TLS cannot be switched off", 200),
         (
             f"{TLS}basic_auth_users: {{a: {hashed('b')}}}\n",
             TLS + "basic_auth_users: {}\n",
-            "authentication",
+            "authentication cannot be switched off",
+            401,
         ),
+        (MUTUAL, TLS, "verification of clients' certificates cannot be lowered", 0),
+        (
+            MUTUAL,
+            MUTUAL.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven"),
+            "verification of clients' certificates cannot be lowered",
+            0,
+        ),
+        (MUTUAL, MUTUAL.partition("  client_ca_file")[0], "clients' CA cannot be left out", 0),
     ],
 )
-def test_a_file_that_is_empty_for_a_moment_opens_nothing(
-    papers: Papers, before: str, after: str, what: str
+def test_a_file_that_is_empty_or_ends_early_for_a_moment_opens_nothing(
+    papers: Papers, before: str, after: str, refused: str, status: int
 ) -> None:
+    """To a client without a password or certificate, whose `status` stays."""
     with daemon_of(papers, before) as daemon:
         papers.config(after)
-        refused = f"{what} cannot be switched off without a restart"
-        daemon.await_that(lambda: refused in daemon.log.read_text())
+        words = f"{refused} without a restart"
+        daemon.await_that(lambda: words in daemon.log.read_text())
         assert curl(f"http://127.0.0.1:{daemon.port}/metrics").status == 0
-        expected = 401 if what == "authentication" else 200
-        assert ask(daemon, papers, path="/metrics").status == expected
+        assert ask(daemon, papers, path="/metrics").status == status
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_end(
+    papers: Papers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = WebSettings(papers.config(TLS))
+    looking, mended, seen = threading.Event(), threading.Event(), list[Path]()
+
+    def hanging(path: Path) -> os.stat_result:
+        looking.set()
+        mended.wait(30)
+        seen.append(path)
+        return os.stat(path)
+
+    async def story() -> None:
+        following = asyncio.create_task(settings.follow(lambda: None))
+        await asyncio.to_thread(looking.wait, 30)
+        following.cancel()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", hanging)
+        asyncio.run(story())
+        assert not seen
+    mended.set()
 
 
 def test_configured_headers_are_on_every_answer_in_place_of_ours(papers: Papers) -> None:
@@ -213,3 +255,35 @@ def test_configured_headers_are_on_every_answer_in_place_of_ours(papers: Papers)
             assert said.headers["x-frame-options"] == "deny"
             assert said.headers["strict-transport-security"] == "max-age=60"
             assert "x-xss-protection" not in said.headers
+
+
+def test_who_is_dropped_at_the_end_of_the_handshake_leaves_nothing_open(
+    papers: Papers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right then nobody has heard of its transport yet, and the next client gets its descriptor."""
+    settings = WebSettings(papers.config(TLS))
+    made, spoiled = asyncio.StreamReaderProtocol.connection_made, list[asyncio.BaseTransport]()
+
+    def dropped(self: asyncio.StreamReaderProtocol, transport: asyncio.BaseTransport) -> None:
+        made(self, transport)
+        if not spoiled:
+            spoiled.append(transport)
+            for task in asyncio.all_tasks():
+                if "_serve" in getattr(task.get_coro(), "__qualname__", ""):
+                    task.cancel()
+
+    monkeypatch.setattr(asyncio.StreamReaderProtocol, "connection_made", dropped)
+
+    async def story() -> list[int]:
+        listening, stop = listen("127.0.0.1:0"), asyncio.Event()
+        server = Server(lambda _: Answer(200, PLAIN, b"ok"), settings, "/metrics", 40)
+        running = asyncio.create_task(server.run([listening], stop))
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}/"
+        ca = str(papers.folder / "ca.pem")
+        got = [(await asyncio.to_thread(curl, url, "--cacert", ca)).status for _ in range(3)]
+        assert spoiled[0].is_closing()
+        stop.set()
+        await running
+        return got
+
+    assert asyncio.run(story()) == [0, 200, 200]

@@ -34,6 +34,27 @@ def test_the_one_with_fewest_answers_is_next_and_then_who_came_first() -> None:
     assert asyncio.run(story()) == ["first", "new", "newer", "greedy", "greedy too", "later"]
 
 
+def test_beyond_the_most_that_may_wait_the_one_of_the_highest_rank_is_sent_away() -> None:
+    async def story() -> list[str]:
+        turns, order = Turns(most=2), list[str]()
+
+        async def ask(name: str, *rank: int) -> None:
+            async with turns.turn(*rank) as ours:
+                order.append(name if ours else f"not {name}")
+
+        asked = [
+            ("first", 0, 0),
+            ("greedy", 0, 9),
+            ("large", 1, 0),
+            ("modest", 0, 1),
+            ("larger", 1, 1),
+        ]
+        await asyncio.gather(*(ask(*one) for one in asked))
+        return order
+
+    assert asyncio.run(story()) == ["first", "not larger", "not large", "modest", "greedy"]
+
+
 def test_who_leaves_while_waiting_holds_up_nobody() -> None:
     async def story() -> list[str]:
         turns, order = Turns(), list[str]()

@@ -166,6 +166,14 @@ TABLE: dict[str, tuple[str, str]] = {
     "dear": ("basic_auth_users:\n  x: $2y$18$" + "a" * 53, ""),
     "user_with_colon": (f"basic_auth_users:\n  'x:y': {hashed('x')}\n", "hold a colon"),
     "header_of_two_lines": (HEADERS + 'X-XSS-Protection: "1\\r\\nX: y"\n', "one line of ASCII"),
+    "user_without_value": (
+        "basic_auth_users: {x:y}\n",
+        r"1:20: basic_auth_users: a user's name should",
+    ),
+    "key_is_a_list": (
+        TLS.replace("key_file: server.key", "key: [x]"),
+        r"3:3: tls_server_config.key: it should be a valid string$",
+    ),
     "user_twice": (USERS + f"  bob: {hashed('b')}\n", "4:3: bob: is there twice"),
     "request_client_cert": (TLS + "  client_auth_type: RequestClientCert\n", ""),
 }
@@ -222,6 +230,12 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
         "basic_auth_users: {alice: *hunter2}\n",
         "basic_auth_users: {alice: !hunter2 x}\n",
         "basic_auth_users: {alice: [hunter2]}\n",
+        "basic_auth_users: {alice: !!int hunter2}\n",
+        "basic_auth_users: {alice: !!float hunter2}\n",
+        "basic_auth_users: {hunter2:x}\n",
+        "basic_auth_users: {alice:hunter2}\n",
+        "basic_auth_users: {hunter2}\n",
+        "basic_auth_users: {'alice:hunter2': x}\n",
         TLS.replace("key_file: server.key", "key: [hunter2]"),
         TLS.replace("key_file: server.key", "key: hunter2"),
         TLS.replace("key_file: server.key", "key: |\n   hunter2\n  - x"),

@@ -1,0 +1,41 @@
+"""A daemon for clients that mean no good, with TLS or without, and what it must keep to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import trustme
+from attacks import Target
+from serving import Served, served
+
+OURS = 20
+"""Sockets of the daemon beside its connections, at most."""
+
+SECONDS = 10.0
+"""What Prometheus waits for a scrape by default: all is lost beyond it."""
+
+MEGABYTES = 200
+"""Bound of the daemon's memory under any attack; see deploy/web-config.md."""
+
+
+@contextmanager
+def target_of(
+    folder: Path, root: Path, *, tls: bool, words: tuple[str, ...] = ()
+) -> Iterator[tuple[Served, Target]]:
+    """Run a daemon that watches this root until the block ends."""
+    trusted = ""
+    if tls:
+        ca = trustme.CA()
+        issued = ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem
+        issued.write_to_path(folder / "both.pem")
+        (folder / "web.yml").write_text(
+            "tls_server_config: {cert_file: both.pem, key_file: both.pem}\n"
+        )
+        words = (*words, f"--web.config.file={folder / 'web.yml'}")
+        trusted = ca.cert_pem.bytes().decode()
+    with served(folder, *words, str(root)) as daemon:
+        target = Target(daemon.port, trusted)
+        daemon.await_that(lambda: target.scrape("/-/ready")[0] == 200)
+        yield daemon, target
