@@ -4,7 +4,7 @@ The floors, from the top; a module imports only from floors below its own:
 
     5 program   cli  commands/
     4 daemon    daemon/   web/   demo/
-    3 the pass  looking/            2 out-edge  telling/   rules/   (config  alerting  logs)
+    3 the pass  looking/            2 out-edge  telling/   rules/   (config  alerting  yamlfile  logs)
     1 in-edge   disk/  with disk/drivers/
     0 thinking  thinking/  on the nouns of  model  and the words of  text  durations  errors
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config import Config, ConfigError, Thresholds, load_config, parse_config
+from exporter.config import Config, Thresholds, load_config, parse_config
+from exporter.yamlfile import ConfigError
 
 MAPPING = "it should be a mapping of keys to values"
 ABSOLUTE = "it should be an absolute path"

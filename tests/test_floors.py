@@ -17,7 +17,7 @@ FLOORS = [
     {"thinking"},
     {"disk"},
     {"looking"},
-    {"alerting"},
+    {"alerting", "yamlfile"},
     {"config", "logs"},
     {"telling"},
     {"rules"},

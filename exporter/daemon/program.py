@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from exporter.config import Config, ConfigError
+from exporter.config import Config
 from exporter.daemon.monitor import Monitor
 from exporter.daemon.notify import UNREADY_SECONDS, Notifier
 from exporter.disk.roots import roots_of
@@ -28,6 +28,7 @@ from exporter.web.app import App
 from exporter.web.rotation import WebSettings
 from exporter.web.server import Server
 from exporter.web.status import Status
+from exporter.yamlfile import ConfigError
 
 MOST_REQUESTS: Final = 40
 """Scrapes at once where nothing else is said: the default of Prometheus' own exporters."""

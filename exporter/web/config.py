@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from exporter.config import UNSUPPORTED, ConfigError, Place, Section, parse_as
+from exporter.yamlfile import UNSUPPORTED, ConfigError, Place, Section, parse_as
 
 SECRETS: Final = frozenset({"key", "basic_auth_users"})
 """Keys whose values are never told."""

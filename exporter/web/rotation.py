@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from exporter.config import ConfigError, Place, read_bytes
 from exporter.logs import logger
 from exporter.web.aside import aside
 from exporter.web.config import Tls, WebConfig, files_of, parse_web_config
 from exporter.web.tls import STRICTER, Demand, Material, MaterialError, context_of
+from exporter.yamlfile import ConfigError, Place, read_bytes
 
 _EVERY: Final = 1.0
 """Seconds from one look at the files to the next."""

@@ -12,10 +12,11 @@ from looking import Run
 from prometheus import promtool
 
 from exporter.alerting import Alerts
-from exporter.config import Config, ConfigError, parse_config
+from exporter.config import Config, parse_config
 from exporter.rules.book import all_groups
 from exporter.rules.nouns import Alert
 from exporter.rules.render import to_yaml
+from exporter.yamlfile import ConfigError
 
 HERE = Path(__file__).parent
 RULES = HERE.parent.parent / "deploy/prometheus/rules.yml"

@@ -14,8 +14,8 @@ import trustme
 from looking import Run
 from webclients import MUTUAL, TLS, Papers, hashed, papers_in
 
-from exporter.config import ConfigError
 from exporter.web.rotation import WebSettings
+from exporter.yamlfile import ConfigError
 
 USERS = f"basic_auth_users:\n  alice: {hashed('a', '2y')}\n  bob: {hashed('b')}\n"
 CIPHERS = TLS + "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]\n"

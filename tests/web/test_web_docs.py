@@ -8,10 +8,10 @@ import pytest
 from pydantic import BaseModel
 from webclients import Papers
 
-from exporter.config import ConfigError
 from exporter.web.config import Headers, Http, Tls, WebConfig, parse_web_config
 from exporter.web.connections import ANSWER, HELLO, IDLE, MOST
 from exporter.web.rotation import WebSettings
+from exporter.yamlfile import ConfigError
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PAGE = (DEPLOY / "web-config.md").read_text()
