@@ -110,9 +110,9 @@ class Ledger:
         del self.kept[id]
         self.kinship.remove(id)
 
-    def settle(self, home: Home) -> None:
-        """Ask for the links that may have moved."""
-        moved = settle(home, self.kinship, self._tree_path)
+    def settle(self, home: Home, *, still: bool = False) -> None:
+        """Ask for the links that may have moved; `still`: the engine has done nothing."""
+        moved = settle(home, self.kinship, self._tree_path, still=still)
         self._changed(*{id for kin in moved for id in kin.holders})
 
     def _changed(self, *ids: str) -> None:

@@ -71,7 +71,8 @@ class Live:
         tells that something happened meanwhile: what is new is then counted and published
         before the rest; and `counted` is told how many of how many are.
         """
-        if self._may_have_changed(home):
+        still = not self._may_have_changed(home)
+        if not still:
             self._read(home)
         self._expire()
         attempts = 0
@@ -84,7 +85,7 @@ class Live:
                 attempts += 1
                 if self._due():
                     self._read(home)
-        self.ledger.settle(home)
+        self.ledger.settle(home, still=still)
 
     @property
     def complete(self) -> bool:

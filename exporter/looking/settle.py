@@ -28,12 +28,14 @@ TreePath = Callable[[str], bytes]
 """Gives the place of a layer's tree below the driver's folder."""
 
 
-def settle(home: Home, kinship: Kinship, tree_path: TreePath) -> set[Kin]:
+def settle(home: Home, kinship: Kinship, tree_path: TreePath, *, still: bool = False) -> set[Kin]:
     """Ask some members of each kin for their links, and each of the tightest.
 
-    Gives the kin whose links were other than known.
+    Where the engine has been `still` only strangers may have made links: then the tightest are
+    asked alone. Gives the kin whose links were other than known.
     """
-    changed = {kin for kin in kinship.kins if _moved(home, kin, tree_path)}
+    kins = () if still else kinship.kins
+    changed = {kin for kin in kins if _moved(home, kin, tree_path)}
     limit = home.filesystem.limit.value
     if limit is not None:
         for kin, inodes in _tightest(kinship.kins, limit).items():
