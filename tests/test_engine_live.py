@@ -128,7 +128,7 @@ def check_when_quiet(daemon: Served, beside: LiveRoot, root: Path) -> None:
     fresh = figures(as_json(look_one(root)))
     (kept,) = beside.look(lambda _: None)
     assert figures(as_json(kept)) == fresh
-    assert max(ledger_of(beside).walked.values()) == 1
+    assert max(ledger_of(beside).walked.values(), default=0) <= 1
     daemon.await_that(
         lambda: figures(daemon.report()[0]) == fresh, seconds=6
     )  # 2 s, and the noise of the machine
