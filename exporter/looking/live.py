@@ -55,6 +55,7 @@ class Live:
     drift: list[Problem] = field(default_factory=list)
     _marks: Marks | None = None
     _read_at: float = 0.0
+    _unsettled: bool = True
     _containers_at: float = 0.0
     _known: Known = field(default_factory=Known)
 
@@ -71,8 +72,7 @@ class Live:
         tells that something happened meanwhile: what is new is then counted and published
         before the rest; and `counted` is told how many of how many are.
         """
-        still = not self._may_have_changed(home)
-        if not still:
+        if self._may_have_changed(home):
             self._read(home)
         self._expire()
         attempts = 0
@@ -85,7 +85,8 @@ class Live:
                 attempts += 1
                 if self._due():
                     self._read(home)
-        self.ledger.settle(home, still=still)
+        self.ledger.settle(home, still=not self._unsettled)
+        self._unsettled = False
 
     @property
     def complete(self) -> bool:
@@ -98,6 +99,7 @@ class Live:
             self._known = Known()
             self._read_at = self.now()
         self._marks = marks(home, self.now())
+        self._unsettled = True
         self.records = read_records(home, self.root.path, self.now, self._known)
         for id in self.ledger.kept.keys() - self.records.folders.keys():
             self.ledger.forget(id)
