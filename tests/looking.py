@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,7 @@ def ledger_of(root: LiveRoot) -> Ledger:
 def walked_names(path: Path) -> dict[str, dict[int, int]]:
     """Give what `names_of` gives, each layer of a root being walked."""
     root = LiveRoot(Root(str(path), path))
-    live = Live(root.root, time.time)
+    live = Live(root.root)
     with open_home(DRIVERS[0], root.site) as home:
         live.look(home, lambda: None)
     root.drivers["overlay"] = LiveDriver(DRIVERS[0], live)

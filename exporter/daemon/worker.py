@@ -34,6 +34,9 @@ LONGEST_BURST: Final = 1.0
 POLL_SECONDS: Final = 5.0
 """Without a watch, the times of the folders are looked at this often."""
 
+SOONEST_SECONDS: Final = 0.5
+"""Shortest pause between two looks that no event asked for."""
+
 _LOWEST: Final = 19
 
 _FIRST_TO_GO: Final = "1000"
@@ -85,7 +88,9 @@ def _patience(root: WatchedRoot) -> float:
     """Give how long the next look may wait for something to happen."""
     if root.pending:
         return RIPE_SECONDS
-    return math.inf if root.state.active else POLL_SECONDS
+    due = root.due_in()
+    soon = math.inf if due is None else max(due, SOONEST_SECONDS)
+    return min(soon, math.inf if root.state.active else POLL_SECONDS)
 
 
 class _AtMostOften:

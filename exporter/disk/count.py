@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +22,9 @@ from exporter.thinking.tree import INODE_BITS, Tree
 
 PATH_MAX: Final = 4096
 """Bytes of a path that the kernel takes at once, the last NUL among them (include/uapi/linux/limits.h)."""
+
+_NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""What the kernel answers where a path leads nowhere; all else is trouble that may pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +101,48 @@ class Home:
         finally:
             os.close(top)
 
-    def links_of(self, inode: int, path: bytes) -> int | None:
-        """Ask for an inode's links by a path below this folder; None if it is not there."""
+    def ask(self, inode: int, path: bytes) -> int | Unasked:
+        """Ask for the links of an inode by a path below this folder; or say why they are not told."""
         try:
             status = _status(path, self.fd)
-        except (OSError, ValueError):  # gone
-            return None
-        key = status.st_ino
-        if not self.ground.inode_in_entry:
-            key |= status.st_dev << INODE_BITS
-        return status.st_nlink if key == inode and stat.S_ISREG(status.st_mode) else None
+        except OSError as error:
+            if error.errno not in _NOT_THERE:
+                return Unasked.BLOCKED
+        except ValueError:  # no part of it is short enough for the kernel
+            return Unasked.GONE
+        else:
+            key = status.st_ino
+            if not self.ground.inode_in_entry:
+                key |= status.st_dev << INODE_BITS
+            if key == inode and stat.S_ISREG(status.st_mode):
+                return status.st_nlink
+        return Unasked.BLOCKED if self._is_covered(path) else Unasked.GONE
+
+    def _is_covered(self, path: bytes) -> bool:
+        """Whether another mount lies over a part of a path, so that what is there is not the layer's."""
+        folder = os.dup(self.fd)
+        try:
+            for name in path.split(b"/"):
+                status = os.stat(folder)
+                hidden = self.ground.covered.get((status.st_dev, status.st_ino), ())
+                other = self.ground.inode_in_entry and status.st_dev != self.ground.device
+                if other or os.fsdecode(name) in hidden:
+                    return True
+                below = os.open(name, OPEN_DIR, dir_fd=folder)
+                os.close(folder)
+                folder = below
+        except OSError:  # the way ends here
+            return False
+        finally:
+            os.close(folder)
+        return False
+
+
+class Unasked(Enum):
+    """Why an inode's links were not told: its name is not there any more, or cannot be looked at now."""
+
+    GONE = "gone"
+    BLOCKED = "blocked"
 
 
 def _status(path: bytes, folder: int) -> os.stat_result:

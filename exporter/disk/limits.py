@@ -55,6 +55,9 @@ STACKED: Final = frozenset({"overlay"})
 """Filesystems whose files are another's: a link is made in the upper one (fs/overlayfs/dir.c)."""
 
 
+_OLD_EXT: Final = frozenset({"ext2", "ext3"})
+
+
 @dataclass(frozen=True, slots=True)
 class Filesystem:
     """The filesystem that a folder stands on, as far as it matters to links.
@@ -67,6 +70,11 @@ class Filesystem:
     link_costs_inode: bool = False
     inode_in_entry: bool = True
     reason: str = ""
+
+    @property
+    def exact_links(self) -> bool:
+        """Whether `st_nlink` is what this kernel counts, not what a server or FUSE program says."""
+        return self.fstype in {*FILESYSTEMS, *STACKED, *_OLD_EXT}
 
     def overridden(self, links: int | None) -> Filesystem:
         """Put a limit set by hand in the place of the table's."""
@@ -94,7 +102,7 @@ def filesystem_of(
         return _unknown("unknown", "the kernel's mount table does not show its mount")
     if mount.fstype in STACKED:
         return _upper(mount, known, rootfs, proc, sys)
-    if mount.fstype in ("ext2", "ext3"):
+    if mount.fstype in _OLD_EXT:
         return Filesystem(mount.fstype, LinksLimit(_old_ext(mount, sys), "table"))
     if (row := FILESYSTEMS.get(mount.fstype)) is not None:
         return Filesystem(

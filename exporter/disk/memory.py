@@ -26,7 +26,7 @@ class Memory(Generic[T]):
         if kept is not None and kept[0] == state:
             return kept[1]
         value = read()
-        if now - max(status.st_mtime, status.st_ctime) >= SURE_SECONDS:
+        if min(abs(now - status.st_mtime), abs(now - status.st_ctime)) >= SURE_SECONDS:
             self._kept[name] = (state, value)
         return value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,14 +32,15 @@ def unheard(_done: int, _of: int) -> None:
 class Site:
     """A root and all that a look at it needs to know.
 
-    `rootfs` is where this process sees the host's `/`; `now` gives the unix time; `woken`
-    tells, in the midst of a long look, that something happened; `counted` is told how many
-    folders of how many that were due are counted.
+    `rootfs` is where this process sees the host's `/`; `now` gives the unix time, and
+    `monotonic` seconds for intervals; `woken` tells, in the midst of a long look, that something
+    happened; `counted` is told how many folders of how many that were due are counted.
     """
 
     root: Root
     rootfs: Path = Path("/")
     now: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
     woken: Callable[[], bool] = never
     counted: Callable[[int, int], None] = unheard
 
@@ -53,9 +55,18 @@ class Site:
         """Whether this root holds a driver's layers.
 
         Podman's and CRI-O's stores have an `overlay/` too, but `overlay-layers/` beside it.
+        Raises OSError where that cannot be told.
         """
         others = self.seen(f"{driver.name}-layers")
-        return os.path.isdir(self.seen(driver.name)) and not os.path.isdir(others)
+        return _is_folder(self.seen(driver.name)) and not _is_folder(others)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether a folder is there. Raises OSError where that cannot be told."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 @contextmanager

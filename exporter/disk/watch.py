@@ -64,6 +64,7 @@ def places(home: Path, image: Path, attempts: Attempts) -> tuple[Place, ...]:
         Place(image / "layerdb/sha256", attempts.record, attempts.records_appeared),
         Place(image / "layerdb/mounts", attempts.record, attempts.records_appeared),
         Place(image / "imagedb/content/sha256"),
+        Place(image / "imagedb/metadata/sha256", later=lambda _: None),
     )
 
 

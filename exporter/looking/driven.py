@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from exporter.disk.count import Home
@@ -13,6 +14,8 @@ from exporter.disk.drivers import Driver
 from exporter.disk.site import Site, open_home
 from exporter.looking.derive import Differences
 from exporter.looking.live import Live
+from exporter.looking.paths import path_of
+from exporter.looking.records import ATTEMPTS, Clocks
 from exporter.model import (
     FullPass,
     Problem,
@@ -65,7 +68,8 @@ class LiveDriver:
                     self.full = FullPass(time.monotonic() - started, entries, site.now())
                 return self._report(home, live, site)
         except OSError as error:
-            self.live = None
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                self.live = None
             what = f"{self.driver.name}/ cannot be read: {error.strerror}"
             return down(site.root, what, site.now, self.driver.name)
 
@@ -75,7 +79,7 @@ class LiveDriver:
         ground = (site.root, status.st_dev, status.st_ino, home.filesystem.fstype)
         if self.live is None or ground != self.ground:
             self.live, self.ground, self.full = (
-                Live(site.root, site.now, Differences()),
+                Live(site.root, Clocks(site.now, site.monotonic), Differences()),
                 ground,
                 None,
             )
@@ -91,28 +95,27 @@ class LiveDriver:
                 kept.look(home, lambda: None)
                 publish(self._report(home, kept, site))
 
-        fresh = Live(site.root, site.now)  # every layer is walked, whatever it was told from
+        fresh = Live(site.root, kept.clocks)  # every layer is walked, whatever it was told from
         fresh.look(home, lambda: None, counted=keep_up)
-        fresh.look(home, lambda: None)
-        kept.look(home, lambda: None)
-        fresh.drift = fresh.ledger.drift_from(kept.ledger, home)
+        fresh.drift = _drift(home, kept, fresh)
         fresh.differences = Differences()
         self.live, self.full = fresh, None
         return fresh
 
     def _report(self, home: Home, live: Live, site: Site) -> RootReport:
         """Put all that is known into one frozen report."""
+        doubted = live.doubts.layers
+        figures = live.ledger.figures(home)
         found = thinking.findings(
             live.records.lineage,
             live.records.kinds,
-            live.ledger.figures(home),
+            {**figures, **{id: replace(figures[id], doubted=True) for id in doubted}},
             _terms(home),
-            thinking.Words(home.where, partial(live.ledger.path_of, home)),
+            thinking.Words(home.where, partial(path_of, live.ledger, home)),
         )
         counts = live.ledger.link_counts()
         lost = [p for kept in live.ledger.kept.values() for p in kept.figures.problems]
-        silent = sum(len(kin.members) for kin in live.ledger.kinship.kins if kin.silent)
-        complete = found.coverage == 1.0 and not lost and not silent and live.complete
+        complete = found.coverage == 1.0 and not lost and not doubted and live.complete
         links_max = max(counts, default=None)
         return RootReport(
             root=site.root.path,
@@ -134,7 +137,7 @@ class LiveDriver:
                     *live.drift,
                     *(live.differences.damaged.values() if live.differences else ()),
                     *lost,
-                    *_silence(home, silent),
+                    *_doubts(home, len(doubted)),
                     *found.problems,
                     *_limit_problems(home, site, links_max),
                 ]
@@ -148,6 +151,19 @@ class LiveDriver:
         )
 
 
+def _drift(home: Home, kept: Live, fresh: Live) -> list[Problem]:
+    """Tell in which layers two counts differ, once both are of the same moment; else nothing."""
+    for _ in range(ATTEMPTS):
+        fresh.look(home, lambda: None)
+        kept.look(home, lambda: None)
+        drift = fresh.ledger.drift_from(kept.ledger, home)
+        if not drift:
+            return []
+        if not fresh.ledger.settle(home).moved:
+            return drift
+    return []
+
+
 def _terms(home: Home) -> thinking.Terms:
     """Tell what can run out here. A filesystem that makes inodes as it goes counts none (btrfs)."""
     space = os.fstatvfs(home.fd)
@@ -159,10 +175,13 @@ def _terms(home: Home) -> thinking.Terms:
     return thinking.Terms(frozenset(can_run_out), space.f_ffree)
 
 
-def _silence(home: Home, files: int) -> list[Problem]:
-    """Tell of files that no name is known of any more by which to ask for their links."""
-    what = f"{files} files cannot be asked for their links until all is counted anew"
-    return [Problem(home.where, what, Reason.CHANGED)] if files else []
+def _doubts(home: Home, layers: int) -> list[Problem]:
+    """Tell of layers that proved to be other than they were counted, or cannot be asked."""
+    what = (
+        f"the figures of {layers} layers are not certain: a file is not where it was, cannot be"
+        " looked at, or has more names than links; these layers are counted again"
+    )
+    return [Problem(home.where, what, Reason.CHANGED)] if layers else []
 
 
 def _limit_problems(home: Home, site: Site, links: int | None) -> list[Problem]:

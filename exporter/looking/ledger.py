@@ -8,23 +8,31 @@ a few members of each kin.
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from exporter.disk.count import Home, figures_of
+from exporter.disk.count import Home, Unasked, figures_of
 from exporter.looking.derive import Derived
-from exporter.looking.settle import settle
+from exporter.looking.settle import Refresh, settle, settle_all
 from exporter.model import Folder, Kind, Problem, Reason
 from exporter.text import shown_name
 from exporter.thinking.findings import LayerFigures
 from exporter.thinking.kin import Kin, link_counts
 from exporter.thinking.kinship import Kinship
+from exporter.thinking.tree import Tree
 
 _NAMED: Final = 200
 """Inodes of several names in a walked layer whose smallest one is kept, should one be the tightest."""
+
+_COMPARED: Final = 100
+"""Changed inodes of an altered layer that are looked for in the other layers that have them."""
+
+_JOINING: Final = frozenset({Kind.IMAGE, Kind.ORPHAN})
+"""What is complete and only read from now on."""
 
 
 @dataclass(slots=True)
@@ -34,7 +42,8 @@ class Kept:
     `links` are those of files that are no image layer's, by inode; `paths` the smallest
     name of some inodes of the layer's tree. A derived layer has a `source`, in which all
     inodes have the same names but those that `moved`; with each of these comes the smallest
-    name that it has here and not there, if any.
+    name that it has here and not there, if any. `counted_at` is the steady clock's time of the
+    walk, which took `seconds`.
     """
 
     folder: Folder
@@ -45,40 +54,83 @@ class Kept:
     paths: dict[int, bytes] = field(default_factory=dict)
     source: str | None = None
     moved: Mapping[int, bytes | None] = field(default_factory=dict)
+    counted_at: float = 0.0
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
 class Ledger:
     """The counted folders, by id.
 
-    `walked` counts the walks of each image layer's tree, so that it can be seen that none is
-    walked twice; `searched` those that looked for one name.
+    `walked` counts the first walks of each image layer's tree, so that it can be seen that none
+    is walked twice without a reason; `searched` those that looked for one name. `altered` are
+    layers that somebody changed after they were complete: none is told from such a one.
     """
 
+    steady: Callable[[], float] = time.monotonic
     kept: dict[str, Kept] = field(default_factory=dict)
     kinship: Kinship = field(default_factory=Kinship)
     walked: Counter[str] = field(default_factory=Counter)
     searched: Counter[str] = field(default_factory=Counter)
+    altered: set[str] = field(default_factory=set)
     _figures: dict[str, LayerFigures] = field(default_factory=dict)
     _counts: Counter[int] | None = None
 
-    def walk(self, home: Home, folder: Folder, kind: Kind) -> None:
-        """Walk a folder; an image layer's names join the kin."""
-        self._changed(folder.id)
-        joins = kind is Kind.IMAGE and folder.stacked is not None
-        counted = home.count(folder, self.kinship.kin_of if joins else ())
+    def walk(self, home: Home, folder: Folder, kind: Kind) -> frozenset[str]:
+        """Walk a folder; an image layer's names join the kin, and those of an orphan do.
+
+        What was known of it stays until it is walked. Gives the other layers that may have
+        changed too, where this one is known to have done so since it was counted.
+        """
+        id = folder.id
+        joins = kind in _JOINING and folder.stacked is not None
+        known = self.kinship.known(id) if joins else ()
+        began = self.steady()
+        counted = home.count(folder, known)
         kept = Kept(folder, kind, figures_of(home, counted), counted.entries, counted.links)
-        self.kept[folder.id] = kept
-        if joins and counted.tree is not None:
-            self.walked[folder.id] += 1
-            places = counted.tree.raw_paths(self.kinship.kin_of)
-            held = self.kinship.add(folder.id, counted.tree.names, counted.links, places)
-            kept.links = {}
-            linked = (kin for kin in held if kin.holders[folder.id] > 1)
-            for inode in islice((inode for kin in linked for inode in kin.members), _NAMED):
-                kept.paths[inode] = counted.tree.raw_path_of(inode)
-        else:
+        kept.counted_at = self.steady()
+        kept.seconds = kept.counted_at - began
+        former = self.kept.get(id)
+        self._changed(id)
+        self.kept[id] = kept
+        if not joins or counted.tree is None:
+            self.kinship.remove(id)
             self._note(counted.links)
+            return frozenset()
+        self.walked[id] += former is None
+        suspects = frozenset[str]()
+        if former is not None and former.figures.whole and kept.figures.whole:
+            suspects = self._compare(home, id, counted.tree.names)
+        self._join(kept, counted.tree)
+        return suspects - {id}
+
+    def _join(self, kept: Kept, tree: Tree) -> None:
+        """Take the names of a walked tree into the kin."""
+        id = kept.folder.id
+        places = tree.raw_paths(self.kinship.known(id))
+        held = self.kinship.replace(id, tree.names, kept.links, places)
+        kept.links = {}
+        linked = (kin for kin in held if kin.holders[id] > 1)
+        for inode in islice((inode for kin in linked for inode in kin.members), _NAMED):
+            kept.paths[inode] = tree.raw_path_of(inode)
+
+    def _compare(self, home: Home, id: str, names: Mapping[int, int]) -> frozenset[str]:
+        """Compare a layer's names with those known; tell who else may have lost what it lost."""
+        before = self.kinship.names_in(id)
+        if before == names:
+            return frozenset()
+        self.altered.add(id)
+        if self.kept[id].kind is Kind.ORPHAN:
+            return frozenset()
+        changed = (i for i, count in before.items() if names.get(i, 0) != count)
+        suspects: set[str] = set()
+        for inode in islice(changed, _COMPARED):
+            kin = self.kinship.kin_of[inode]
+            for layer in kin.holders.keys() - suspects:
+                answer = home.ask(inode, self.tree_path(layer) + kin.members[inode])
+                if answer is Unasked.GONE:
+                    suspects.add(layer)
+        return frozenset(suspects)
 
     def _note(self, links: Mapping[int, int]) -> None:
         """Take in what a tree that is half made or half gone tells of image layers' files."""
@@ -102,18 +154,26 @@ class Ledger:
 
     def can_be_source(self, id: str) -> bool:
         """Whether a layer can be told by its difference to this one."""
-        return id in self.kinship.held and self.kept[id].figures.whole
+        return id in self.kinship.held and id not in self.altered and self.kept[id].figures.whole
 
     def forget(self, id: str) -> None:
         """Forget a folder."""
         self._changed(id)
         del self.kept[id]
         self.kinship.remove(id)
+        self.altered.discard(id)
 
-    def settle(self, home: Home, *, still: bool = False) -> None:
+    def settle(self, home: Home, *, still: bool = False) -> Refresh:
         """Ask for the links that may have moved; `still`: the engine has done nothing."""
-        moved = settle(home, self.kinship, self._tree_path, still=still)
-        self._changed(*{id for kin in moved for id in kin.holders})
+        return self._taken(settle(home, self.kinship, self.tree_path, still=still))
+
+    def settle_all(self, home: Home, kins: Iterable[Kin]) -> Refresh:
+        """Ask for the links of every member of these kin."""
+        return self._taken(settle_all(home, kins, self.tree_path))
+
+    def _taken(self, found: Refresh) -> Refresh:
+        self._changed(*{id for kin in found.moved for id in kin.holders})
+        return found
 
     def _changed(self, *ids: str) -> None:
         """Tell the figures of these folders anew when they are asked for next."""
@@ -154,64 +214,6 @@ class Ledger:
             for id in sorted(self.kinship.differing(kept.kinship))
         ]
 
-    def path_of(self, home: Home, id: str, inode: int) -> str:
-        """Give the smallest name of an inode in an image layer's tree, absolute inside the image."""
-        kept = self.kept[id]
-        if inode not in kept.paths:
-            walked = self._walked_source(id, inode)
-            if inode not in self.kept[walked].paths:
-                self.kept[walked].paths[inode] = self._find(home, self.kept[walked].folder, inode)
-            told = self._told_by_sources(home, id, inode)
-            kept.paths[inode] = told or self._find(home, kept.folder, inode)
-        return shown_name(kept.paths[inode])
-
-    def _walked_source(self, id: str, inode: int) -> str:
-        """Give the farthest layer that this one was told from and that has the inode too.
-
-        What is searched for there, once, tells the name in all that were told from it.
-        """
-        holders = self.kinship.kin_of[inode].holders
-        met = {id}
-        while (source := self.kept[id].source) in holders and source in self.kept:
-            if source in met:
-                break
-            met.add(source)
-            id = source
-        return id
-
-    def _told_by_sources(self, home: Home, id: str, inode: int) -> bytes | None:
-        """Follow an inode's smallest name from the layers that this one was told from."""
-        holders = self.kinship.kin_of[inode].holders
-        steps: dict[str, Kept] = {}
-        path: bytes | None = None
-        while inode not in self.kept[id].paths:
-            steps[id] = step = self.kept[id]
-            if step.source not in self.kinship.held or step.source in steps:
-                return None
-            if step.source not in holders:
-                break
-            id = step.source
-        else:
-            path = self.kept[id].paths[inode]
-        for id, step in reversed(steps.items()):
-            if inode in step.moved:
-                if path and home.links_of(inode, self._tree_path(id) + path) is None:
-                    return None  # the smallest went, and the second is not known
-                path = min(filter(None, (path, step.moved[inode])), default=None)
-        return path
-
-    def _tree_path(self, id: str) -> bytes:
+    def tree_path(self, id: str) -> bytes:
         """Give the place of a counted layer's tree below the driver's folder."""
         return os.fsencode(f"{id}/{self.kept[id].folder.stacked}")
-
-    def _find(self, home: Home, folder: Folder, inode: int) -> bytes:
-        """Find the smallest name of an inode that was not the tightest when its layer was walked."""
-        kin = self.kinship.kin_of[inode]
-        place = kin.members[inode]
-        if kin.holders[folder.id] == 1:
-            links = home.links_of(inode, self._tree_path(folder.id) + place)
-            if links is not None:
-                return place
-        self.searched[folder.id] += 1
-        tree = home.count(folder, self.kinship.kin_of).tree
-        return tree.raw_path_of(inode) if tree is not None and inode in tree.first else b"?"

@@ -4,25 +4,31 @@ The tops of tagged images are counted first, because an image's top layer holds 
 that matters to what is stacked on it; a first answer can be published as soon as they are
 done. A layer whose neighbour in the chain is counted is told by its difference to it, where
 that is cheaper than a walk. A complete layer never changes, only its files' link counts move,
-and those of kin move alike: each look asks a few members of each kin.
+and those of kin move alike: each look asks a few members of each kin. What proves to be other
+than it was counted is counted again at once, and what may change without a sign now and then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from exporter.disk.count import Home
 from exporter.disk.site import never, unheard
+from exporter.looking import recheck
 from exporter.looking.derive import Differences
+from exporter.looking.doubts import Doubts
 from exporter.looking.ledger import Ledger
 from exporter.looking.records import (
     ATTEMPTS,
     NO_RECORDS,
+    Ages,
+    Clocks,
     Known,
     Marks,
     Records,
+    YoungImages,
     marks,
     read_records,
 )
@@ -32,11 +38,8 @@ from exporter.thinking.routes import Family, Steps, plan
 REREAD_SECONDS: Final = 300.0
 """All of the engine's records are read again after this long, even those that have not changed."""
 
-SMALL: Final = 10_000
-"""A container's layer of no more entries is counted anew now and then; it may have changed."""
-
-CONTAINER_SECONDS: Final = 30.0
-"""So many seconds after the last time."""
+_RECORDS: Final = "/"
+"""The name under which records that could not be read are tried again."""
 
 
 @dataclass(slots=True)
@@ -48,16 +51,22 @@ class Live:
     """
 
     root: Root
-    now: Callable[[], float]
+    clocks: Clocks = field(default_factory=Clocks)
     differences: Differences | None = None
     records: Records = NO_RECORDS
     ledger: Ledger = field(default_factory=Ledger)
     drift: list[Problem] = field(default_factory=list)
+    doubts: Doubts = field(default_factory=Doubts)
+    young: YoungImages = field(default_factory=YoungImages)
     _marks: Marks | None = None
-    _read_at: float = 0.0
+    _read_at: float | None = None
     _unsettled: bool = True
-    _containers_at: float = 0.0
     _known: Known = field(default_factory=Known)
+    _ages: Ages = field(default_factory=Ages)
+    _again: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.ledger.steady = self.clocks.steady
 
     def look(
         self,
@@ -74,79 +83,92 @@ class Live:
         """
         if self._may_have_changed(home):
             self._read(home)
-        self._expire()
-        attempts = 0
-        while attempts < ATTEMPTS and (due := self._due()):
-            if self._count_some(home, due, publish, woken, counted):
-                self._read(home)
-                self.ledger.settle(home)
-                publish()
-            else:
-                attempts += 1
-                if self._due():
-                    self._read(home)
-        self.ledger.settle(home, still=not self._unsettled)
-        self._unsettled = False
+        self._again = recheck.due(self.ledger, self.doubts, self.clocks.steady())
+        self._count_due(home, publish, woken, counted)
+        doubted = self._settle(home)
+        if doubted:
+            self._read(home)  # what is being removed is not in doubt
+            self._again |= doubted & self.records.folders.keys()
+            self._count_due(home, publish, woken, counted)
+            self._settle(home)
+
+    def due_in(self) -> float | None:
+        """Give the seconds until another look has something to do, if it has before an event."""
+        now = self.clocks.steady()
+        waits = [recheck.due_in(self.ledger, self.doubts, now), self.young.due_in(now)]
+        if self.records.problems:
+            waits.append(self.doubts.backoff.due_in(_RECORDS, now))
+        return min((wait for wait in waits if wait is not None), default=None)
 
     @property
     def complete(self) -> bool:
         """Whether every folder that is there is counted."""
         return self.ledger.kept.keys() == self.records.folders.keys()
 
+    def _settle(self, home: Home) -> set[str]:
+        """Ask for the links that may have moved; give the layers that must be counted again now."""
+        still = not self._unsettled
+        found = self.ledger.settle(home, still=still)
+        self._unsettled = False
+        now = self.clocks.steady()
+        return self.doubts.judge(home, self.ledger, found, now, still=still)
+
     def _read(self, home: Home) -> None:
         """Read the engine's records and list the driver's folders; forget what is gone."""
-        if self.now() - self._read_at >= REREAD_SECONDS:
+        steady = self.clocks.steady()
+        if self._read_at is None or steady - self._read_at >= REREAD_SECONDS:
             self._known = Known()
-            self._read_at = self.now()
-        self._marks = marks(home, self.now())
+            self._read_at = steady
+        self._marks = marks(home, self.clocks.wall())
         self._unsettled = True
-        self.records = read_records(home, self.root.path, self.now, self._known)
+        self.records = read_records(home, self.root.path, self.clocks, self._known, self._ages)
+        self.young.meet(self.records.lineage.images, home, self.clocks)
         for id in self.ledger.kept.keys() - self.records.folders.keys():
             self.ledger.forget(id)
             del self.ledger.walked[id], self.ledger.searched[id]
+            self.doubts.backoff.forget(id)
+        if self.records.problems:
+            self.doubts.backoff.failed(_RECORDS, steady)
+        else:
+            self.doubts.backoff.succeeded(_RECORDS, steady)
 
     def _may_have_changed(self, home: Home) -> bool:
         """Whether the records must be read again; time alone makes a young folder an orphan."""
-        moment = self.now()
         return (
             self._marks is None
-            or self._marks != marks(home, moment)
-            or moment - self._read_at >= REREAD_SECONDS
+            or self._marks != marks(home, self.clocks.wall())
+            or self._read_at is None
+            or self.clocks.steady() - self._read_at >= REREAD_SECONDS
+            or self.young.changed(home, self.clocks.wall())
             or bool(self.records.problems)
             or Kind.PARTIAL in self.records.kinds.values()
         )
 
-    def _expire(self) -> None:
-        """Forget what may have changed without a sign: layers being made, and small containers'."""
-        moment = self.now()
-        containers = moment - self._containers_at >= CONTAINER_SECONDS
-        if containers:
-            self._containers_at = moment
-        for id, kept in list(self.ledger.kept.items()):
-            small = kept.kind is Kind.CONTAINER and kept.entries <= SMALL
-            if kept.kind is Kind.PARTIAL or (small and containers):
-                self.ledger.forget(id)
-
     def _due(self) -> list[str]:
         """Tell which folders are to be counted."""
         return [id for id in self.records.folders if self._is_due(id)]
+
+    def _is_due(self, id: str) -> bool:
+        kept = self.ledger.kept.get(id)
+        if kept is None or id in self._again or self._is_another(id):
+            return True
+        return kept.figures.changed and kept.kind is Kind.IMAGE
+
+    def _is_another(self, id: str) -> bool:
+        """Whether a counted folder has become another one, as a half-made layer that is complete."""
+        kept = self.ledger.kept.get(id)
+        if kept is None:
+            return False
+        trees = self.records.folders[id].trees
+        return kept.kind is not self.records.kinds[id] or kept.folder.trees != trees
 
     def _plan(self, home: Home, due: list[str], tops: list[str]) -> Steps:
         """Put them in order, the tops of tagged images first."""
         layers = self.records.lineage.layers
         family = self.differences.family(home, layers) if self.differences else Family()
         waiting = set(due)
-        return plan(family, self.ledger.sources(), [id for id in tops if id in waiting], due)
-
-    def _is_due(self, id: str) -> bool:
-        kept, folder, kind = (
-            self.ledger.kept.get(id),
-            self.records.folders[id],
-            self.records.kinds[id],
-        )
-        if kept is None or kept.kind is not kind or kept.folder.trees != folder.trees:
-            return True
-        return kept.figures.changed and kind is Kind.IMAGE
+        sources = [id for id in self.ledger.sources() if id not in waiting]
+        return plan(family, sources, [id for id in tops if id in waiting], due)
 
     def _tops(self, *, tagged: bool = False) -> list[str]:
         """Give the folders of images' top layers, those of tagged images first, or these alone."""
@@ -157,6 +179,25 @@ class Live:
         tops = (self.records.lineage.layers.get(i.chains[-1]) for i in images)
         return list(dict.fromkeys(top.cache_id for top in tops if top is not None))
 
+    def _count_due(
+        self,
+        home: Home,
+        publish: Callable[[], None],
+        woken: Callable[[], bool],
+        counted: Callable[[int, int], None],
+    ) -> None:
+        """Count what is due; what changes each time is left after some attempts."""
+        attempts = 0
+        while attempts < ATTEMPTS and (due := self._due()):
+            if self._count_some(home, due, publish, woken, counted):
+                self._read(home)
+                self._settle(home)
+                publish()
+            else:
+                attempts += 1
+                if self._due():
+                    self._read(home)
+
     def _count_some(
         self,
         home: Home,
@@ -166,7 +207,7 @@ class Live:
         counted: Callable[[int, int], None],
     ) -> bool:
         """Count these folders in a good order; True: something happened before the last."""
-        for id in self.ledger.kept.keys() & due:
+        for id in filter(self._is_another, due):
             self.ledger.forget(id)
         tops = self._tops()
         steps = self._plan(home, due, tops)
@@ -185,7 +226,8 @@ class Live:
     def _count(self, home: Home, id: str, source: str | None) -> None:
         """Tell a layer by its difference to a counted neighbour, or walk it."""
         folder, layers = self.records.folders[id], self.records.by_folder
-        if self.differences and source is not None and self.ledger.can_be_source(source):
+        counted = id in self.ledger.kept
+        if self.differences and source is not None and not counted and self._tells(source, id):
             upper = id if layers[id].parent == layers[source].chain else source
             figures = self.ledger.kept[source].figures
             told = self.differences.derive(
@@ -194,4 +236,21 @@ class Live:
             if told is not None:
                 self.ledger.enter(folder, source, told)
                 return
-        self.ledger.walk(home, folder, self.records.kinds[id])
+        suspects = self.ledger.walk(home, folder, self.records.kinds[id])
+        self._was_walked(id, suspects, again=counted)
+
+    def _tells(self, source: str, id: str) -> bool:
+        """Whether a layer can be told from this one."""
+        return id not in self.ledger.altered and self.ledger.can_be_source(source)
+
+    def _was_walked(self, id: str, suspects: Iterable[str], *, again: bool) -> None:
+        """Note what comes of a walk: when it is to be done again, and who else is in doubt."""
+        now, kept, backoff = self.clocks.steady(), self.ledger.kept[id], self.doubts.backoff
+        self._again.discard(id)
+        if kept.figures.problems or (again and id in self.doubts.again):
+            backoff.failed(id, now, kept.seconds)
+        else:
+            backoff.succeeded(id, now)
+        self.doubts.again.discard(id)
+        self.doubts.again.update(suspects)
+        self._again.update(s for s in suspects if backoff.may(s, now))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from exporter.disk import images
 from exporter.disk.count import Home
 from exporter.disk.drivers import folders
 from exporter.disk.memory import SURE_SECONDS, Memory
-from exporter.model import Folder, Kind, LayerRecord, Lineage, Problem
+from exporter.model import Folder, ImageRecord, Kind, LayerRecord, Lineage, Problem
 from exporter.thinking.kinds import References, kind_of
 
 ATTEMPTS: Final = 3
@@ -20,6 +21,17 @@ ATTEMPTS: Final = 3
 
 SETTLE_SECONDS: Final = 0.05
 """Pause before the engine's records are read again: longer than the steps of one removal."""
+
+YOUNG_IMAGE_SECONDS: Final = 60.0
+"""For this long after an image appeared, its metadata folder is looked at for its parent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """`wall` gives unix time, to compare with times on the disk; `steady` seconds for intervals."""
+
+    wall: Callable[[], float] = time.time
+    steady: Callable[[], float] = time.monotonic
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +66,98 @@ def marks(home: Home, now: float) -> Marks | None:
         image / "layerdb/sha256",
         image / "layerdb/mounts",
         image / "imagedb/content/sha256",
+        image / "imagedb/metadata/sha256",
         home.fd,
     ):
-        try:
-            status = os.stat(path)
-        except OSError:
-            found.append((0, 0))
-            continue
-        if now - status.st_mtime < SURE_SECONDS:
+        mark = _mark(path, now)
+        if mark is None:
             return None
-        found.append((status.st_ino, status.st_mtime_ns))
+        found.append(mark)
     return tuple(found)
+
+
+def _mark(path: Path | int, now: float) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return 0, 0
+    if abs(now - status.st_mtime) < SURE_SECONDS:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+@dataclass(slots=True)
+class Ages:
+    """How long folders have stayed as they are.
+
+    A folder's age is told by its times on the disk when it is first met, and by the steady
+    clock from then on: a step of the wall clock makes no folder young or old.
+    """
+
+    _born: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def moment(self, folder: Folder, references: References, clocks: Clocks) -> float:
+        """Give the unix time it is for a folder, told from when it was last at work."""
+        since = max(folder.changed, references.removing.get(folder.id, 0.0))
+        kept, steady = self._born.get(folder.id), clocks.steady()
+        if kept is None or kept[0] != since:
+            kept = self._born[folder.id] = since, steady - max(0.0, clocks.wall() - since)
+        return since + steady - kept[1]
+
+    def keep_only(self, ids: Iterable[str]) -> None:
+        """Forget all others."""
+        for gone in self._born.keys() - set(ids):
+            del self._born[gone]
+
+
+@dataclass(slots=True)
+class YoungImages:
+    """Images that appeared a short while ago: the engine may still write down their parents.
+
+    An image that is somebody's parent is no row; so a parent that is written a little later
+    than the image itself is to be seen soon, and no folder that is watched tells of it.
+    """
+
+    _met: dict[str, float] = field(default_factory=dict)
+    _marks: dict[str, tuple[int, int] | None] = field(default_factory=dict)
+    _known: frozenset[str] | None = None
+
+    def meet(self, images: Iterable[ImageRecord], home: Home, clocks: Clocks) -> None:
+        """Take in the images that are there now, as they were just read."""
+        ids, wall = frozenset(image.id for image in images), clocks.wall()
+        if self._known is None:
+            new = frozenset(id for id in ids if _is_young(home, id, wall))
+        else:
+            new = ids - self._known
+        self._known = ids
+        now = clocks.steady()
+        met = {id: self._met.get(id, now) for id in ids & (self._met.keys() | new)}
+        self._met = {id: at for id, at in met.items() if now - at < YOUNG_IMAGE_SECONDS}
+        self._marks = {id: _mark(_metadata(home, id), wall) for id in self._met}
+
+    def changed(self, home: Home, wall: float) -> bool:
+        """Whether the engine wrote down more about one of them since they were met."""
+        return any(
+            mark is None or mark != _mark(_metadata(home, id), wall)
+            for id, mark in self._marks.items()
+        )
+
+    def due_in(self, now: float) -> float | None:
+        """Give the seconds until they are to be looked at again: seldom, as they grow older."""
+        ages = [now - met for met in self._met.values() if now - met < YOUNG_IMAGE_SECONDS]
+        return max(1.0, min(ages) / 3) if ages else None
+
+
+def _metadata(home: Home, id: str) -> Path:
+    return home.image / "imagedb/metadata/sha256" / id.removeprefix("sha256:")
+
+
+def _is_young(home: Home, id: str, now: float) -> bool:
+    try:
+        content = os.stat(home.image / "imagedb/content/sha256" / id.removeprefix("sha256:"))
+    except OSError:
+        return False
+    return abs(now - content.st_mtime) < YOUNG_IMAGE_SECONDS
 
 
 @dataclass(slots=True)
@@ -75,7 +168,7 @@ class Known:
     folders: Memory[Folder] = field(default_factory=Memory)
 
 
-def read_records(home: Home, root: str, now: Callable[[], float], known: Known) -> Records:
+def read_records(home: Home, root: str, clocks: Clocks, known: Known, ages: Ages) -> Records:
     """Read the engine's records and list the driver's folders. `root` is the root's host path.
 
     The engine writes on meanwhile, so what does not fit together is read again: a layer
@@ -83,18 +176,19 @@ def read_records(home: Home, root: str, now: Callable[[], float], known: Known) 
     """
     for attempt in range(ATTEMPTS):
         time.sleep(SETTLE_SECONDS if attempt else 0)
-        where, moment = f"{root}/image/{home.driver.name}", now()
+        where, moment = f"{root}/image/{home.driver.name}", clocks.wall()
         lineage = images.read_lineage(home.image, where, known.lineage, moment)
         listed, problems = folders(home.driver, home.fd, home.where, known.folders, moment)
         present = {folder.id for folder in listed if folder.trees}
         missing = any(r.cache_id not in present for r in lineage.layers.values())
         if not lineage.problems and not missing:
             break
-    references, moment = References.of(lineage), now()
+    references = References.of(lineage)
+    ages.keep_only(folder.id for folder in listed)
     return Records(
         lineage,
         {folder.id: folder for folder in listed},
-        {folder.id: kind_of(folder, references, moment) for folder in listed},
+        {f.id: kind_of(f, references, ages.moment(f, references, clocks)) for f in listed},
         (*lineage.problems, *problems),
         {layer.cache_id: layer for layer in lineage.layers.values()},
     )

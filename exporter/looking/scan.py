@@ -10,16 +10,23 @@ all its image layers.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from exporter.disk.drivers import DRIVERS
 from exporter.disk.site import Site, never, unheard
 from exporter.looking.driven import LiveDriver, down
+from exporter.looking.records import ATTEMPTS
 from exporter.model import Reports, Root, RootReport
+from exporter.thinking.backoff import FIRST_SECONDS
+
+LONGEST_DOUBT: Final = 2.0
+"""A scan waits no longer than these seconds to see whether what it doubts stays as it is."""
 
 Now = Callable[[], float]
 Publish = Callable[[Reports], None]
@@ -32,20 +39,30 @@ def scan_root(
 
     `rootfs` is where this process sees the host's `/`; `counted` is told how far the look is.
     """
-    return LiveRoot(root, rootfs, counted=counted).look(lambda _: None)
+    live = LiveRoot(root, rootfs, counted=counted)
+    reports = live.look(lambda _: None)
+    for _ in range(ATTEMPTS):
+        wait = live.doubt_in()
+        if wait is None or wait > LONGEST_DOUBT:
+            break
+        time.sleep(wait)
+        reports = live.look(lambda _: None)
+    return reports
 
 
 @dataclass(slots=True)
 class LiveRoot:
     """One root, looked at again and again: what is known of it is kept between looks.
 
-    `woken` tells, in the midst of a long look, that something happened; `counted` is told how
+    `now` gives the unix time, `monotonic` seconds for intervals, which no step of the wall clock
+    may change. `woken` tells, in the midst of a long look, that something happened; `counted` is told how
     many folders of how many that were due are counted.
     """
 
     root: Root
     rootfs: Path = Path("/")
     now: Now = time.time
+    monotonic: Now = time.monotonic
     woken: Callable[[], bool] = never
     counted: Callable[[int, int], None] = unheard
     drivers: dict[str, LiveDriver] = field(default_factory=dict)
@@ -53,7 +70,7 @@ class LiveRoot:
     @property
     def site(self) -> Site:
         """Where the root lies."""
-        return Site(self.root, self.rootfs, self.now, self.woken, self.counted)
+        return Site(self.root, self.rootfs, self.now, self.monotonic, self.woken, self.counted)
 
     def look(self, publish: Publish, *, anew: bool = False) -> Reports:
         """Look at the root; a first answer, before all is counted, goes to `publish`.
@@ -62,9 +79,10 @@ class LiveRoot:
         """
         try:
             empty = not os.listdir(self.site.seen())
+            found = [driver for driver in DRIVERS if self.site.holds(driver)]
         except OSError as error:
-            return self._nothing(f"the root cannot be read: {error.strerror}")
-        found = [driver for driver in DRIVERS if self.site.holds(driver)]
+            gone = error.errno in (errno.ENOENT, errno.ENOTDIR)
+            return self._nothing(f"the root cannot be read: {error.strerror}", forget=gone)
         if not found:
             what = "the root is empty" if empty else "the root is not a Docker storage root"
             known = ", ".join(f"{driver.name}/" for driver in DRIVERS)
@@ -80,6 +98,20 @@ class LiveRoot:
         self.drivers = {name: self.drivers[name] for name in reports}
         return tuple(reports.values())
 
-    def _nothing(self, what: str) -> Reports:
-        self.drivers = {}
+    def due_in(self) -> float | None:
+        """Give the seconds until another look has something to do, if it has before an event."""
+        lives = (driver.live for driver in self.drivers.values())
+        waits = [live.due_in() if live else FIRST_SECONDS for live in lives]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def doubt_in(self) -> float | None:
+        """Give the seconds until layers that are in doubt can be counted again."""
+        lives = [driver.live for driver in self.drivers.values() if driver.live]
+        waits = [live.doubts.due_in(self.monotonic()) for live in lives if live.doubts.layers]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _nothing(self, what: str, *, forget: bool = True) -> Reports:
+        """Report that the root gave nothing; after trouble of a moment what is known is kept."""
+        if forget:
+            self.drivers = {}
         return (down(self.root, what, self.now),)

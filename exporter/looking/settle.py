@@ -8,10 +8,11 @@ was there: then all members of that kin are asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Final
 
-from exporter.disk.count import Home
+from exporter.disk.count import Home, Unasked
 from exporter.thinking.kin import Kin
 from exporter.thinking.kinship import Kinship
 
@@ -21,44 +22,102 @@ PROBES: Final = 8
 WATCHED = 1000
 """Inodes of a root, the tightest first, that are each asked for their links at each look."""
 
-_TRIED: Final = 100
-"""Members that are asked in vain before a kin is called silent."""
+_TRIED: Final = 50
+"""Layers in which one inode is looked for; one that is in none of these is counted again."""
 
 TreePath = Callable[[str], bytes]
 """Gives the place of a layer's tree below the driver's folder."""
 
 
-def settle(home: Home, kinship: Kinship, tree_path: TreePath, *, still: bool = False) -> set[Kin]:
+@dataclass(slots=True)
+class Refresh:
+    """What asking for links gave.
+
+    `moved` are the kin whose links were other than known. `altered` are layers in which a file
+    is not where it was seen, which proves that they were changed. `lost` are kin of which a
+    member was found in none of their layers, `blocked` those of which one cannot be looked at
+    at the moment.
+    """
+
+    moved: set[Kin] = field(default_factory=set)
+    altered: set[str] = field(default_factory=set)
+    lost: set[Kin] = field(default_factory=set)
+    blocked: set[Kin] = field(default_factory=set)
+
+
+def settle(home: Home, kinship: Kinship, tree_path: TreePath, *, still: bool = False) -> Refresh:
     """Ask some members of each kin for their links, and each of the tightest.
 
     Where the engine has been `still` only strangers may have made links: then the tightest are
-    asked alone. Gives the kin whose links were other than known.
+    asked alone.
     """
-    kins = () if still else kinship.kins
-    changed = {kin for kin in kins if _moved(home, kin, tree_path)}
+    asker = _Asker(home, tree_path)
+    for kin in () if still else kinship.kins:
+        asker.sample(kin)
     limit = home.filesystem.limit.value
     if limit is not None:
         for kin, inodes in _tightest(kinship.kins, limit).items():
-            if kin.noted(_ask(home, kin, inodes, tree_path)):
-                changed.add(kin)
-    return changed
+            asker.each(kin, inodes)
+    return asker.found
 
 
-def _moved(home: Home, kin: Kin, tree_path: TreePath) -> bool:
-    """Ask the first and the last usual member and all odd ones, and more where one has moved."""
-    ends = (
-        inode
-        for order in (iter(kin.members), reversed(kin.members))
-        for inode in islice((inode for inode in order if inode not in kin.odd), 1)
-    )
-    found = _ask(home, kin, dict.fromkeys((*ends, *kin.odd)), tree_path)
-    kin.silent = not found and not _ask(home, kin, islice(kin.members, _TRIED), tree_path)
-    if kin.moves(found).keys() - {0}:
-        step = max(1, len(kin.members) // PROBES)
-        found |= _ask(home, kin, islice(kin.members, 0, None, step), tree_path)
-    if len(kin.moves(found)) > 1:
-        found = _ask(home, kin, kin.members, tree_path)
-    return kin.told(found)
+def settle_all(home: Home, kins: Iterable[Kin], tree_path: TreePath) -> Refresh:
+    """Ask every member of these kin for its links."""
+    asker = _Asker(home, tree_path)
+    for kin in kins:
+        asker.each(kin, list(kin.members))
+    return asker.found
+
+
+@dataclass(slots=True)
+class _Asker:
+    home: Home
+    tree_path: TreePath
+    found: Refresh = field(default_factory=Refresh)
+
+    def each(self, kin: Kin, inodes: Iterable[int]) -> None:
+        """Ask these members; what they answer is theirs alone."""
+        if kin.noted(self._ask(kin, inodes)):
+            self.found.moved.add(kin)
+
+    def sample(self, kin: Kin) -> None:
+        """Ask the first and the last usual member and all odd ones, and more where one has moved."""
+        ends = (
+            inode
+            for order in (iter(kin.members), reversed(kin.members))
+            for inode in islice((inode for inode in order if inode not in kin.odd), 1)
+        )
+        asked = dict.fromkeys((*ends, *kin.odd))
+        found = self._ask(kin, asked)
+        if len(found) < len(asked) or kin.moves(found).keys() - {0}:
+            step = max(1, len(kin.members) // PROBES)
+            found |= self._ask(kin, islice(kin.members, 0, None, step))
+        if len(kin.moves(found)) > 1:
+            found = self._ask(kin, kin.members)
+        if kin.told(found):
+            self.found.moved.add(kin)
+
+    def _ask(self, kin: Kin, inodes: Iterable[int]) -> dict[int, int]:
+        """Ask for the links of some of a kin's members, wherever that name of theirs still is."""
+        found: dict[int, int] = {}
+        for inode in inodes:
+            links = self._links(kin, inode)
+            if links is not None:
+                found[inode] = links
+        return found
+
+    def _links(self, kin: Kin, inode: int) -> int | None:
+        blocked = False
+        for layer in islice(kin.places(), _TRIED):
+            answer = self.home.ask(inode, self.tree_path(layer) + kin.members[inode])
+            if isinstance(answer, int):
+                return answer
+            if answer is Unasked.BLOCKED:
+                blocked = True
+            elif layer == kin.seen_in:
+                self.found.altered.add(layer)
+        (self.found.blocked if blocked else self.found.lost).add(kin)
+        return None
 
 
 def _tightest(kins: Iterable[Kin], limit: int) -> dict[Kin, list[int]]:
@@ -75,15 +134,3 @@ def _tightest(kins: Iterable[Kin], limit: int) -> dict[Kin, list[int]]:
         chosen.setdefault(kin, []).extend(some)
         room -= len(some)
     return chosen
-
-
-def _ask(home: Home, kin: Kin, inodes: Iterable[int], tree_path: TreePath) -> dict[int, int]:
-    """Ask for the links of some of a kin's members, wherever that name of theirs still is."""
-    found: dict[int, int] = {}
-    for inode in inodes:
-        for layer in kin.holders:
-            links = home.links_of(inode, tree_path(layer) + kin.members[inode])
-            if links is not None:
-                found[inode] = links
-                break
-    return found

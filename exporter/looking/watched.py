@@ -58,6 +58,10 @@ class WatchedRoot:
         """Whether another look is due soon, to judge what went."""
         return any(attempts.pending for attempts in self.attempts.values())
 
+    def due_in(self) -> float | None:
+        """Give the seconds until another look has something to do, if it has before an event."""
+        return self.live.due_in()
+
     def look(self, publish: Publish) -> Reports:
         """Arm the watch, then look; so nothing that happens meanwhile is missed.
 

@@ -39,7 +39,7 @@ class LayerFigures:
 
     `tight` is of its stacked tree, None where it has none or the limit is not known; `cost`
     the inodes that one more layer on it takes. `changed`: not all of it was seen, because it
-    vanished or moved while we looked.
+    vanished or moved while we looked. `doubted`: something proved to be other than it was counted.
     """
 
     folder: Folder
@@ -47,12 +47,14 @@ class LayerFigures:
     tight: Tight | None = None
     cost: int | None = None
     changed: bool = False
+    doubted: bool = False
     problems: tuple[Problem, ...] = ()
 
     @property
     def whole(self) -> bool:
         """Whether these figures are those of the whole layer."""
-        return not self.changed and not self.problems and bool(self.folder.trees)
+        trouble = self.changed or self.doubted or self.problems
+        return not trouble and bool(self.folder.trees)
 
     def with_tight(self, tight: Tight | None) -> LayerFigures:
         """Give the same figures with this tightest inode."""

@@ -11,7 +11,7 @@ way through a layer; these are kept as `odd` members, each of which is asked at 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from exporter.model import LINKS_OVER
@@ -22,18 +22,45 @@ from exporter.thinking.headroom import left_by_links
 class Kin:
     """Inodes that stand together. `links` is what most of them have; `odd` holds the rest's surplus.
 
-    `members` gives each one's path in some layer that has it, in the order in which they were
-    met; `holders` are the layers that have names of them, with how many names of each.
-    `silent`: none of them could be asked for its links the last time.
+    `members` gives each one's path in the layer `seen_in`, in the order in which they were met.
+    `seen_in` is None when that layer has gone: another layer may have the paths, or not.
+    `holders` are the layers that have names of them, with how many names of each member;
+    `names` is the sum of these.
     """
 
     members: dict[int, bytes]
     links: int
     odd: dict[int, int] = field(default_factory=dict)
     holders: dict[str, int] = field(default_factory=dict)
-    silent: bool = False
+    seen_in: str | None = None
+    names: int = 0
     _fullest: int | None = None
     _surplus: int | None = None
+
+    def hold(self, layer: str, count: int) -> None:
+        """Note that a layer has `count` names of each member."""
+        self.names += count - self.holders.get(layer, 0)
+        self.holders[layer] = count
+
+    def release(self, layer: str) -> None:
+        """Note that a layer has no names of the members any more."""
+        self.names -= self.holders.pop(layer)
+        if self.seen_in == layer:
+            self.seen_in = None
+
+    def places(self) -> Iterator[str]:
+        """Yield the layers in which to look for a member's path, the most likely one first."""
+        if self.seen_in is not None:
+            yield self.seen_in
+        for layer in self.holders:
+            if layer != self.seen_in:
+                yield layer
+
+    @property
+    def overcounted(self) -> bool:
+        """Whether a member has more names in the layers than links on the disk, which cannot be."""
+        usual = len(self.odd) < len(self.members) and self.links < self.names
+        return usual or any(self.links + surplus < self.names for surplus in self.odd.values())
 
     def links_of(self, inode: int) -> int:
         """Give one member's link count."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 from exporter.thinking.headroom import Tight, left_by_links
@@ -12,11 +12,16 @@ from exporter.thinking.kin import Kin
 
 @dataclass(slots=True)
 class Kinship:
-    """All kin of one root, and the layers that hold them."""
+    """All kin of one root, and the layers that hold them.
+
+    `unplaced` are the kin whose members' paths may be in none of their layers: the layer in
+    which they were seen has gone.
+    """
 
     kin_of: dict[int, Kin] = field(default_factory=dict)
     held: dict[str, list[Kin]] = field(default_factory=dict)
     kins: dict[Kin, None] = field(default_factory=dict)
+    unplaced: set[Kin] = field(default_factory=set)
 
     def add(
         self,
@@ -27,7 +32,8 @@ class Kinship:
     ) -> list[Kin]:
         """Take in a layer, given its names by inode, and links and paths of inodes not yet known.
 
-        Kin whose members this layer treats unlike are parted. Gives the kin of the layer.
+        `places` may hold the paths of known inodes too: then they are those from now on. Kin
+        whose members this layer treats unlike are parted. Gives the kin of the layer.
         """
         groups: dict[tuple[Kin | None, int], list[int]] = defaultdict(list)
         for inode, key in zip(
@@ -36,11 +42,37 @@ class Kinship:
             groups[key].append(inode)
         held = []
         for (kin, count), inodes in groups.items():
-            part = self._part(kin, inodes) if kin else self._new(inodes, links, places)
-            part.holders[layer] = count
+            part = self._part(kin, inodes) if kin else self._new(layer, inodes, links, places)
+            part.hold(layer, count)
+            if part in self.unplaced and part.members.keys() <= places.keys():
+                part.members = {inode: places[inode] for inode in part.members}
+                part.seen_in = layer
+                self.unplaced.discard(part)
             held.append(part)
         self.held[layer] = held
         return held
+
+    def replace(
+        self,
+        layer: str,
+        names: Mapping[int, int],
+        links: Mapping[int, int],
+        places: Mapping[int, bytes],
+    ) -> list[Kin]:
+        """Take in a layer that was counted again, in the place of what was known of it."""
+        self.remove(layer)
+        return self.add(layer, names, links, places)
+
+    def names_in(self, layer: str) -> dict[int, int]:
+        """Give how many names of each inode a layer has."""
+        held = self.held.get(layer, ())
+        return {inode: kin.holders[layer] for kin in held for inode in kin.members}
+
+    def known(self, layer: str) -> Container[int]:
+        """Give the inodes whose links and paths a walk of this layer need not tell."""
+        renewed = {kin for kin in self.held.get(layer, ()) if kin.seen_in == layer}
+        renewed |= self.unplaced
+        return _AllBut(self.kin_of, renewed) if renewed else self.kin_of
 
     def derive(
         self,
@@ -63,23 +95,26 @@ class Kinship:
             groups[kin, count].append(inode)
         counts: dict[Kin, int] = {}
         for (kin, count), inodes in groups.items():
-            part = self._part(kin, inodes) if kin else self._new(inodes, links, places)
+            part = self._part(kin, inodes) if kin else self._new(layer, inodes, links, places)
             counts[part] = count
         for kin in self.held[source]:
             counts.setdefault(kin, kin.holders[source])
         for kin, count in counts.items():
             if count:
-                kin.holders[layer] = count
+                kin.hold(layer, count)
         self.held[layer] = [kin for kin, count in counts.items() if count]
 
     def remove(self, layer: str) -> None:
         """Forget a layer, and the kin that no layer holds any more."""
         for kin in self.held.pop(layer, ()):
-            del kin.holders[layer]
+            kin.release(layer)
             if not kin.holders:
                 del self.kins[kin]
+                self.unplaced.discard(kin)
                 for inode in kin.members:
                     del self.kin_of[inode]
+            elif kin.seen_in is None:
+                self.unplaced.add(kin)
 
     def differing(self, other: Kinship) -> set[str]:
         """Give the layers, of those that both hold, in which some inode has other names than there.
@@ -123,11 +158,17 @@ class Kinship:
         (left, most, count), equals = best
         return Tight(left, min(kin.fullest() for kin in equals), -most, -count)
 
-    def _new(self, inodes: list[int], links: Mapping[int, int], places: Mapping[int, bytes]) -> Kin:
+    def _new(
+        self,
+        layer: str,
+        inodes: list[int],
+        links: Mapping[int, int],
+        places: Mapping[int, bytes],
+    ) -> Kin:
         counts = Counter(map(links.__getitem__, inodes))
         usual = max(counts, key=lambda n: (counts[n], n))
         odd = {i: links[i] - usual for i in inodes if links[i] != usual}
-        kin = Kin({inode: places[inode] for inode in inodes}, usual, odd)
+        kin = Kin({inode: places[inode] for inode in inodes}, usual, odd, seen_in=layer)
         self.kins[kin] = None
         self.kin_of.update(dict.fromkeys(inodes, kin))
         return kin
@@ -136,8 +177,10 @@ class Kinship:
         """Part these members from their kin, unless they are all of it."""
         if len(inodes) == len(kin.members):
             return kin
-        part = Kin({}, kin.links, holders=dict(kin.holders), silent=kin.silent)
+        part = Kin({}, kin.links, {}, dict(kin.holders), kin.seen_in, kin.names)
         self.kins[part] = None
+        if kin in self.unplaced:
+            self.unplaced.add(part)
         self.kin_of.update(dict.fromkeys(inodes, part))
         for inode in inodes:
             part.members[inode] = kin.members.pop(inode)
@@ -147,3 +190,15 @@ class Kinship:
         for layer in part.holders:
             self.held[layer].append(part)
         return part
+
+
+@dataclass(frozen=True, slots=True)
+class _AllBut:
+    """The known inodes but for those of some kin."""
+
+    kin_of: Mapping[int, Kin]
+    others: set[Kin]
+
+    def __contains__(self, inode: object) -> bool:
+        kin = self.kin_of.get(inode)  # type: ignore[call-overload]
+        return kin is not None and kin not in self.others
