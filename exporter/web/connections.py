@@ -36,7 +36,8 @@ _MERCY: Final = 1.0
 class Connection:
     """One client. `context` is the TLS configuration it came in by, None for plain text.
 
-    `had` is how many answers it has had.
+    `had` is how many answers it has had. `writer` is set once the connection is made; this is the
+    only reference that keeps it, and so the connection, open.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Connection:
     ) -> None:
         self.context = context
         self.http2 = False
-        self.transport: asyncio.WriteTransport | None = None
+        self.writer: asyncio.StreamWriter | None = None
         self._raw = raw
         self._task = task
         self._loop = asyncio.get_running_loop()
@@ -63,7 +64,7 @@ class Connection:
     @property
     def gone(self) -> bool:
         """Whether nothing that is sent now will arrive."""
-        return self.transport is not None and self.transport.is_closing()
+        return self.writer is not None and self.writer.is_closing()
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -93,15 +94,15 @@ class Connection:
     def drop(self) -> None:
         """End now, whatever is under way."""
         self._timer.cancel()
-        if self.transport is not None:
-            self.transport.abort()
+        if self.writer is not None:
+            self.writer.transport.abort()
         self._task.cancel()
 
     def forget(self) -> None:
         """Let go of what a connection holds; it has ended."""
         self._timer.cancel()
-        if self.transport is not None:
-            self.transport.abort()
+        if self.writer is not None:
+            self.writer.transport.abort()
         self._raw.close()
 
     def _within(self, seconds: float) -> None:

@@ -167,8 +167,10 @@ class Server:
         reader = _Sips(limit=_HEADERS, loop=loop)
 
         def begun(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            # Not only once we hear of it below: who is dropped in between would leave it open.
-            connection.transport = writer.transport
+            # Set before connect_accepted_socket returns: a drop in between must find the transport.
+            # A writer closes its transport when it is garbage-collected, and since Python 3.13
+            # asyncio keeps no reference to this one: the connection must.
+            connection.writer = writer
 
         protocol = asyncio.StreamReaderProtocol(reader, begun, loop)
         tls = connection.context is not None
@@ -180,7 +182,8 @@ class Server:
             ssl_shutdown_timeout=_GOODBYE if tls else None,
         )
         transport.set_write_buffer_limits(high=_UNTAKEN)
-        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        writer = connection.writer
+        assert writer is not None  # noqa: S101  (for the types: begun was called)
         talk = writer.get_extra_info("ssl_object")
         connection.http2 = isinstance(talk, ssl.SSLObject) and talk.selected_alpn_protocol() == "h2"
         state = {CONNECTION: connection}
