@@ -51,9 +51,9 @@ class Mirror:
         """Say that every file has so many links."""
         self._order({"links": links})
 
-    def opened(self, folder: str) -> int:
-        """Count how often a folder was opened."""
-        return self.log.read_text().splitlines().count(folder)
+    def opened(self, ending: str) -> int:
+        """Count how often folders whose path ends so were opened."""
+        return sum(line.endswith(ending) for line in self.log.read_text().splitlines())
 
     def _order(self, orders: dict[str, Any]) -> None:
         written = self.orders.with_suffix(".new")
