@@ -114,6 +114,7 @@ def images(
         rows[image] = {
             "names": sorted(tags[image]),
             "depth": len(chain),
+            "top": chain[-1] if chain else None,
             "links": by_links.get(chain[-1]) if chain else None,
             "inodes": by_inodes.get(chain[-1]) if chain else None,
             "chain": least(by_links.get(c) for c in chain),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 from exporter.demo.planted import PlantedRoot
 from exporter.thinking.chains import chain_ids
@@ -11,12 +12,18 @@ from exporter.thinking.chains import chain_ids
 
 def remove_layer(root: PlantedRoot, diffs: tuple[str, ...]) -> None:
     """Take a layer away: record renamed, folder gone, record gone."""
+    going, tree = begin_removal(root, diffs)
+    shutil.rmtree(tree.parent)
+    shutil.rmtree(going)
+
+
+def begin_removal(root: PlantedRoot, diffs: tuple[str, ...]) -> tuple[Path, Path]:
+    """Rename a layer's record, as a removal begins; give it, and the tree that is to go."""
+    tree = root.tree(diffs)
     record = root.image_home / "layerdb/sha256" / chain_ids(diffs)[-1][7:]
-    folder = root.home / (record / "cache-id").read_text()
     going = record.with_name(f"{record.name}-{'a' * 64}-removing")
     record.rename(going)
-    shutil.rmtree(folder)
-    shutil.rmtree(going)
+    return going, tree
 
 
 def remove_image(root: PlantedRoot, id: str) -> None:

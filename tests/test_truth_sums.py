@@ -1,0 +1,230 @@
+"""No file has more names in the layers than links on the disk; where it seems so, layers are counted again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from clocks import EXT4, Clocks, live_on
+from disks import disk
+from layertar import RecordedRoot, layer_tar, split_of
+from looking import image
+from mirror import Mirror, mirror_of
+from needs import missing, need_program, need_root
+from removal import begin_removal, remove_layer
+from truth import WAITS, becomes_true, files_of, scan, true_figures, untrue
+
+from exporter.demo.planted import PlantedRoot
+from exporter.looking.scan import LiveRoot
+from exporter.model import Root, RootReport
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+def fill(tree: Path) -> None:
+    """Give one file 300 names, half of them in a folder of their own, and some more files."""
+    (tree / "d").mkdir()
+    (tree / "busy").touch()
+    for i in range(299):
+        os.link(tree / "busy", tree / ("d" if i % 2 else ".") / f"n{i:03}")
+    for i in range(300):
+        (tree / f"f{i:03}").touch()
+
+
+def two_images(root: PlantedRoot) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    base = root.layer((), fill)
+    top = root.layer(base, lambda t: (t / "own").touch())
+    root.image(base, "base:1")
+    root.image(top, "top:1")
+    return base, top
+
+
+def remove_most_names(tree: Path) -> None:
+    shutil.rmtree(tree / "d")
+
+
+class Forgetful(RecordedRoot):
+    """A root whose records do not tell of what a layer removed."""
+
+    def split(self, parent: Path | None, tree: Path) -> bytes | None:
+        there = [] if parent is None else [str(p.relative_to(tree)) for p in tree.glob("own*")]
+        if parent is None:
+            return super().split(parent, tree)
+        return split_of(layer_tar(tree, there))
+
+
+def test_a_layer_whose_record_misses_what_it_removed_is_walked_in_the_end(
+    tmp_path: Path, clocks: Clocks
+) -> None:
+    def remove_and_add(tree: Path) -> None:
+        remove_most_names(tree)
+        (tree / "own").touch()
+
+    root = Forgetful(tmp_path / "docker")
+    base = root.layer((), fill)
+    root.image(base, "base:1")
+    live = live_on(root, clocks)
+    scan(live)
+    root.image(root.layer(base, remove_and_add), "top:1")
+    report = ends(live, clocks)
+    assert image(report, "top:1")["tightest"]["names"] == 151
+    assert untrue(report, true_figures(root)) == {}
+
+
+def test_names_that_went_from_a_layer_behind_its_back_are_missed(
+    planted: PlantedRoot, clocks: Clocks
+) -> None:
+    _, top = two_images(planted)
+    live = live_on(planted, clocks)
+    scan(live)
+    remove_most_names(planted.tree(top))
+    report = ends(live, clocks)
+    assert image(report, "top:1")["tightest"]["names"] == 151
+    assert untrue(report, true_figures(planted)) == {}
+
+
+def test_names_that_were_moved_from_one_layer_to_another_are_counted_where_they_are(
+    planted: PlantedRoot, clocks: Clocks
+) -> None:
+    base, top = two_images(planted)
+    live = live_on(planted, clocks)
+    scan(live)
+    for file in files_of(planted.tree(top) / "d"):
+        file.unlink()  # a name of the same file has its place in the other layer
+    (planted.tree(base) / "d").rename(planted.tree(top) / "d2")
+    report = ends(live, clocks)
+    assert untrue(report, true_figures(planted)) == {}
+
+
+def ends(live: LiveRoot, clocks: Clocks) -> RootReport:
+    """Let a minute pass, and give what is told then."""
+    report = scan(live)
+    for seconds in WAITS:
+        clocks.wait(seconds)
+        report = scan(live)
+    assert (report.scan.coverage, report.scan.complete, report.problems) == (1.0, True, ())
+    return report
+
+
+def test_a_removal_that_is_seen_at_each_of_its_steps_takes_no_layers_coverage(
+    planted: PlantedRoot, clocks: Clocks
+) -> None:
+    _, top = two_images(planted)
+    more = planted.layer(top, lambda t: (t / "own2").touch())
+    live = live_on(planted, clocks)
+    scan(live)
+    going, tree = begin_removal(planted, more)
+    for file in files_of(tree)[::100]:
+        file.unlink()
+        clocks.wait(0.2)
+        report = scan(live)
+        assert (report.scan.coverage, report.problems) == (1.0, ())
+        assert untrue(report, true_figures(planted)) == {}
+    shutil.rmtree(tree.parent)
+    scan(live)
+    shutil.rmtree(going)
+    becomes_true(live, clocks, planted)
+
+
+def test_layers_that_come_and_go_between_scans_take_no_layers_coverage(
+    planted: PlantedRoot, clocks: Clocks
+) -> None:
+    _, top = two_images(planted)
+    live = live_on(planted, clocks)
+    scan(live)
+    for i in range(4):
+        more = planted.layer(top, lambda t: (t / f"own{i}").touch())  # noqa: B023  (called at once)
+        if i % 2:
+            scan(live)
+        remove_layer(planted, more)
+        report = scan(live)
+        assert (report.scan.coverage, report.problems) == (1.0, ())
+
+
+def test_links_from_outside_are_no_reason_to_count_again(
+    planted: PlantedRoot, clocks: Clocks, tmp_path: Path
+) -> None:
+    base, _ = two_images(planted)
+    live = live_on(planted, clocks)
+    scan(live)
+    for i in range(50):
+        os.link(planted.tree(base) / "busy", tmp_path / str(i))
+    assert image(ends(live, clocks), "base:1")["tightest"]["links"] == 650
+
+
+# Where the count of links is not the kernel's own, or is broken.
+
+
+@pytest.fixture
+def mirror(planted: PlantedRoot, tmp_path: Path) -> Iterator[Mirror]:
+    need_root()
+    if not os.path.exists("/dev/fuse"):
+        missing("/dev/fuse")
+    two_images(planted)
+    with mirror_of(planted.path, tmp_path / "mirror") as mounted:
+        yield mounted
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("links", [1, 2])
+def test_a_filesystem_that_knows_no_links_is_not_judged_by_them(
+    mirror: Mirror, clocks: Clocks, links: int
+) -> None:
+    mirror.lie(links)
+    place = mirror.path
+    live = LiveRoot(
+        Root(str(place), place, links_limits={str(place): EXT4}),
+        now=clocks.now,
+        monotonic=clocks.monotonic,
+    )
+    assert scan(live).links_max == links
+    walks = mirror.opened("/root/d")
+    ends(live, clocks)
+    assert mirror.opened("/root/d") == walks
+
+
+def break_links(folder: Path, file: Path, links: int) -> None:
+    """Write another link count into an unmounted ext4's inode of a file."""
+    point, number = folder / "disk", file.lstat().st_ino
+    subprocess.run(["umount", str(point)], check=True)
+    command = f"set_inode_field <{number}> links_count {links}"
+    disk_image = str(folder / "disk.img")
+    subprocess.run(["debugfs", "-w", "-R", command, disk_image], check=True, capture_output=True)
+    subprocess.run(["mount", "-o", "loop", disk_image, str(point)], check=True)
+
+
+@pytest.mark.root
+def test_a_disk_that_has_fewer_links_than_names_leaves_their_layers_uncovered(
+    tmp_path: Path, clocks: Clocks
+) -> None:
+    need_root()
+    need_program("mkfs.ext4", "debugfs")
+    with disk(tmp_path, "64M", ["mkfs.ext4", "-q"]) as point:
+        root = PlantedRoot(point)
+        base, _ = two_images(root)
+        fine = root.layer((), lambda t: (t / "fine").touch())
+        root.image(fine, "fine:1")
+        break_links(tmp_path, root.tree(base) / "busy", 5)
+        live = live_on(root, clocks)
+        for seconds in WAITS:
+            clocks.wait(seconds)
+            report = scan(live)
+        assert report.scan.coverage == pytest.approx(1 / 3)
+        assert image(report, "fine:1")["layers_left"]["links"] == EXT4 - 1
+        assert image(report, "base:1")["layers_left"]["links"] is None
+        assert image(report, "top:1")["layers_left"]["links"] is None
+        assert report.problems
+        coverages = []
+        for _ in range(20):
+            clocks.wait(30)
+            coverages.append(scan(live).scan.coverage)
+        assert set(coverages) == {report.scan.coverage}
+
+
