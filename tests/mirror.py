@@ -170,10 +170,15 @@ class _Server:
     def readdir(self, path: str, body: bytes) -> bytes:
         _, offset, size = struct.unpack_from("<QQI", body)
         answer = b""
-        for number, entry in enumerate(sorted(os.scandir(self.source + path), key=lambda e: e.name)):
+        for number, entry in enumerate(
+            sorted(os.scandir(self.source + path), key=lambda e: e.name)
+        ):
             if number < offset:
                 continue
-            name, kind = os.fsencode(entry.name), stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode)
+            name, kind = (
+                os.fsencode(entry.name),
+                stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode),
+            )
             head = struct.pack("<QQII", entry.inode(), number + 1, len(name), kind >> 12)
             line = head + name + bytes(-len(name) % 8)
             if len(answer) + len(line) > size:

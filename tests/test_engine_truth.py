@@ -72,7 +72,10 @@ def test_a_file_that_a_loaded_layer_renamed_is_asked_by_its_old_name_when_that_l
             assert report.layers_left[Resource.LINKS] == (EXT4 - links) // (NAMES + 1)
         (report,) = live.look(lambda _: None)
         assert report.layers_left[Resource.LINKS] == 5
-        assert image(report, "base:1")["tightest"] == image(look_one(running.root), "base:1")["tightest"]
+        assert (
+            image(report, "base:1")["tightest"]
+            == image(look_one(running.root), "base:1")["tightest"]
+        )
         check_that_so_many_fit(running, base, f"n{links}", 5)
 
 

@@ -89,9 +89,11 @@ def test_a_worker_that_had_no_descriptors_for_a_moment_counts_what_it_missed_by_
         daemon.await_that(lambda: daemon.report()[0]["problems"])
         resource.prlimit(worker, resource.RLIMIT_NOFILE, before)
         daemon.await_that(
-            lambda: daemon.metric("hardlink_scan_coverage_ratio") == 1
-            and not daemon.report()[0]["problems"]
-            and daemon.metric("hardlink_images") == 2,
+            lambda: (
+                daemon.metric("hardlink_scan_coverage_ratio") == 1
+                and not daemon.report()[0]["problems"]
+                and daemon.metric("hardlink_images") == 2
+            ),
             PATIENCE,
         )
 

@@ -226,5 +226,3 @@ def test_a_disk_that_has_fewer_links_than_names_leaves_their_layers_uncovered(
             clocks.wait(30)
             coverages.append(scan(live).scan.coverage)
         assert set(coverages) == {report.scan.coverage}
-
-

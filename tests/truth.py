@@ -171,7 +171,9 @@ def _tightest(tree: Path | None, limit: int) -> tuple[int, int, int, str] | None
 
 def _kinds(root: PlantedRoot) -> dict[str, int]:
     """Count folders by what they are, but that orphans are not told from what is being made."""
-    layers = {p.read_text() for p in root.image_home.glob("layerdb/sha256/*/cache-id") if _is_layer(p)}
+    layers = {
+        p.read_text() for p in root.image_home.glob("layerdb/sha256/*/cache-id") if _is_layer(p)
+    }
     mounts = {p.read_text() for p in root.image_home.glob("layerdb/mounts/*/*-id")}
     kinds = Counter(
         "image"

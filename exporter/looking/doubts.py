@@ -59,10 +59,7 @@ class Doubts:
                 self.again |= _suspects(home, ledger, kin)
         self._overcounted = overcounted
         self._blocked = bool(found.blocked)
-        if self._blocked:
-            self.backoff.failed(_BLOCKED, now)
-        else:
-            self.backoff.succeeded(_BLOCKED, now)
+        self.backoff.note(_BLOCKED, now, failed=self._blocked)
         kins = found.lost | found.blocked | overcounted
         self.layers = frozenset(self.again.union(*(kin.holders for kin in kins)))
         return {id for id in self.again if self.backoff.may(id, now)}

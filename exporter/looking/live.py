@@ -127,10 +127,7 @@ class Live:
             self.ledger.forget(id)
             del self.ledger.walked[id], self.ledger.searched[id]
             self.doubts.backoff.forget(id)
-        if self.records.problems:
-            self.doubts.backoff.failed(_RECORDS, steady)
-        else:
-            self.doubts.backoff.succeeded(_RECORDS, steady)
+        self.doubts.backoff.note(_RECORDS, steady, failed=bool(self.records.problems))
 
     def _may_have_changed(self, home: Home) -> bool:
         """Whether the records must be read again; time alone makes a young folder an orphan."""
@@ -156,11 +153,11 @@ class Live:
 
     def _is_another(self, id: str) -> bool:
         """Whether a counted folder has become another one, as a half-made layer that is complete."""
-        kept = self.ledger.kept.get(id)
-        if kept is None:
-            return False
-        trees = self.records.folders[id].trees
-        return kept.kind is not self.records.kinds[id] or kept.folder.trees != trees
+        kept, is_now = (
+            self.ledger.kept.get(id),
+            (self.records.kinds[id], self.records.folders[id].trees),
+        )
+        return kept is not None and (kept.kind, kept.folder.trees) != is_now
 
     def _plan(self, home: Home, due: list[str], tops: list[str]) -> Steps:
         """Put them in order, the tops of tagged images first."""
@@ -247,10 +244,8 @@ class Live:
         """Note what comes of a walk: when it is to be done again, and who else is in doubt."""
         now, kept, backoff = self.clocks.steady(), self.ledger.kept[id], self.doubts.backoff
         self._again.discard(id)
-        if kept.figures.problems or (again and id in self.doubts.again):
-            backoff.failed(id, now, kept.seconds)
-        else:
-            backoff.succeeded(id, now)
+        failed = bool(kept.figures.problems) or (again and id in self.doubts.again)
+        backoff.note(id, now, kept.seconds, failed=failed)
         self.doubts.again.discard(id)
         self.doubts.again.update(suspects)
         self._again.update(s for s in suspects if backoff.may(s, now))

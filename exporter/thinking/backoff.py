@@ -35,8 +35,15 @@ class Backoff:
 
     _retries: dict[str, _Retry] = field(default_factory=dict)
 
-    def failed(self, name: str, now: float, seconds: float = 0.0) -> None:
-        """Note a failure that took some seconds. One before the retry is due changes nothing."""
+    def note(self, name: str, now: float, seconds: float = 0.0, *, failed: bool) -> None:
+        """Note how a try went that took some seconds."""
+        if failed:
+            self._failed(name, now, seconds)
+        else:
+            self._succeeded(name, now)
+
+    def _failed(self, name: str, now: float, seconds: float) -> None:
+        """Note a failure. One before the retry is due changes nothing."""
         retry = self._retries.get(name)
         if retry is not None and now < retry.due:
             return
@@ -44,7 +51,7 @@ class Backoff:
         pause = max(pause, seconds / RETRY_SHARE)
         self._retries[name] = _Retry(now + pause, pause)
 
-    def succeeded(self, name: str, now: float) -> None:
+    def _succeeded(self, name: str, now: float) -> None:
         """Note a success; only one that lasts makes the next pause short again."""
         retry = self._retries.get(name)
         if retry is not None and now >= retry.due + retry.pause:
