@@ -220,13 +220,18 @@ def other_json(file: Path) -> None:
     file.write_bytes(gzip.compress(b'{"type":1,"name":5}\n'))
 
 
+def nested_json(file: Path) -> None:
+    nested = b"[" * 200_000 + b"]" * 200_000
+    file.write_bytes(gzip.compress(b'{"type":1,"name":' + nested + b"}\n"))
+
+
 def other_lines(file: Path) -> None:
     file.write_bytes(gzip.compress(b"hello\n"))
 
 
 @pytest.mark.parametrize(
     "damage",
-    [cut, flip, empty, no_gzip, no_json, other_json, other_lines],
+    [cut, flip, empty, no_gzip, no_json, other_json, nested_json, other_lines],
     ids=lambda damage: damage.__name__,
 )
 def test_a_damaged_record_is_a_problem_with_its_place_and_the_layer_is_walked(

@@ -15,10 +15,11 @@ import pytest
 from conftest import need_engine
 from engine import Engine, engine, tar_of
 from layertar import split_of
-from looking import check_derived, look_one, names_of
+from looking import check_derived, image, look_one, names_of
+from serving import served
 
 from exporter.looking.scan import LiveRoot
-from exporter.model import Reason, Root
+from exporter.model import Reason, Resource, Root
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
@@ -174,3 +175,49 @@ def test_planted_records_are_those_of_the_engine(tmp_path: Path) -> None:
     for layer in layers:
         of_the_engine = found[f"sha256:{hashlib.sha256(layer).hexdigest()}"]
         assert lines(split_of(layer)) == lines(of_the_engine)
+
+
+MADE_AGAIN = archive(*files(".wh.d"), ("d", "d", ""))
+
+
+def busy_base(folder: Path) -> bytes:
+    """Pack 300 files, and one file with 601 names below `d/`."""
+    (folder / "bin").mkdir(parents=True)
+    (folder / "d").mkdir()
+    for i in range(300):
+        (folder / f"bin/f{i}").write_text("x")
+    (folder / "d/busy").write_text("x")
+    for i in range(600):
+        (folder / f"d/busy{i}").hardlink_to(folder / "d/busy")
+    return tar_of(folder)
+
+
+def test_a_scan_finds_the_names_below_a_directory_that_the_layer_above_made_anew(
+    tmp_path: Path,
+) -> None:
+    need_engine()
+    base = busy_base(tmp_path / "base")
+    with engine(tmp_path, "overlay") as running:
+        running.load([base, MADE_AGAIN], "app:1")
+        report = look_one(running.root)
+        app = image(report, "app:1")
+        assert (report.layers_left[Resource.LINKS], report.links_max) == (107, 601)
+        assert (app["layers_left"]["links"], app["chain_layers_left"]["links"]) == (64_998, 107)
+        assert check_derived(running.root) == 1
+
+
+def test_a_layer_that_makes_a_directory_anew_has_none_of_its_old_names(tmp_path: Path) -> None:
+    need_engine()
+    base = busy_base(tmp_path / "base")
+    with (
+        engine(tmp_path, "overlay") as running,
+        served(tmp_path, "--log.level=debug", str(running.root)) as daemon,
+    ):
+        running.load([base], "base:1")
+        daemon.await_that(lambda: "base:1" in daemon.get("/metrics").text)
+        running.load([base, MADE_AGAIN], "app:1")
+        daemon.await_that(lambda: "app:1" in daemon.get("/metrics").text)
+        rows = {row["name"]: row for row in daemon.report()[0]["images"]}
+        assert rows["app:1"]["layers_left"]["links"] == 64_998
+        assert rows["app:1"]["tightest"]["names"] == 1
+        assert rows["base:1"]["layers_left"]["links"] == 107

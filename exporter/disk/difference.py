@@ -2,6 +2,10 @@
 
 The engine's record tells which names the layer's archive spoke of; each of them is asked for
 in both trees. What costs is the difference, not the trees.
+
+A directory that both trees have under one name may still be two: the archive may remove it and
+make it again, and then nothing below it need be mentioned. Where that may have happened, all
+that lies below it is counted in both trees.
 """
 
 from __future__ import annotations
@@ -111,9 +115,9 @@ class _Comparison:
         now = self._ask(level.above, name)
         if touched.below:
             _must_be_plain(touched, was, now)
-        folders = _is_folder(was) and _is_folder(now)
+        kept = _is_folder(was) and _is_folder(now) and not touched.other and not touched.opaque
         counts = level.counts
-        if counts and (touched.opaque or not folders):
+        if counts and not kept:
             self._count(level, name, was, now)
             counts = False
         if not touched.below:

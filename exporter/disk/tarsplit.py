@@ -75,7 +75,7 @@ def read_touched(file: Path, most: int) -> Touched:
                 _add(top, _name(line))
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise BrokenFileError(f"is damaged: {error}") from None
-        except ValueError:
+        except (ValueError, RecursionError):  # nested deeper than the JSON parser goes
             raise BrokenFileError("is damaged: a line of it is no JSON entry") from None
     return top
 

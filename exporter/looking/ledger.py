@@ -43,7 +43,7 @@ class Kept:
     name of some inodes of the layer's tree. A derived layer has a `source`, in which all
     inodes have the same names but those that `moved`; with each of these comes the smallest
     name that it has here and not there, if any. `counted_at` is the steady clock's time of the
-    walk, which took `seconds`.
+    walk, which took `seconds` of processor time.
     """
 
     folder: Folder
@@ -85,11 +85,10 @@ class Ledger:
         id = folder.id
         joins = kind in _JOINING and folder.stacked is not None
         known = self.kinship.known(id) if joins else ()
-        began = self.steady()
+        began = time.thread_time()
         counted = home.count(folder, known)
         kept = Kept(folder, kind, figures_of(home, counted), counted.entries, counted.links)
-        kept.counted_at = self.steady()
-        kept.seconds = kept.counted_at - began
+        kept.counted_at, kept.seconds = self.steady(), time.thread_time() - began
         former = self.kept.get(id)
         self._changed(id)
         self.kept[id] = kept

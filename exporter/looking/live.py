@@ -5,7 +5,7 @@ that matters to what is stacked on it; a first answer can be published as soon a
 done. A layer whose neighbour in the chain is counted is told by its difference to it, where
 that is cheaper than a walk. A complete layer never changes, only its files' link counts move,
 and those of kin move alike: each look asks a few members of each kin. What proves to be other
-than it was counted is counted again at once, and what may change without a sign now and then.
+than it was counted is counted again at once.
 """
 
 from __future__ import annotations

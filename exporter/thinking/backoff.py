@@ -19,8 +19,8 @@ RETRY_SHARE: Final = 0.02
 RECOUNT_SECONDS: Final = 30.0
 """Pause between two counts of a folder that may change without a sign."""
 
-RECOUNT_SHARE: Final = 0.003
-"""Part of the time that all such counts may take: a third of a percent of a core."""
+RECOUNT_SHARE: Final = 0.005
+"""Part of a core that all such counts may take."""
 
 
 @dataclass(slots=True)
@@ -73,9 +73,9 @@ class Backoff:
 
 
 def recount_pauses(seconds: Mapping[str, float]) -> dict[str, float]:
-    """Give how long to wait before each folder is counted again, from the seconds that it takes.
+    """Give how long to wait before each folder is counted again, from its seconds of processor time.
 
-    All of it takes at most `RECOUNT_SHARE` of the time. The pause grows with the square root
+    All of it takes at most `RECOUNT_SHARE` of a core. The pause grows with the square root
     of the cost, which for a given share makes figures least old on average.
     """
     whole = sum(map(sqrt, seconds.values()))
