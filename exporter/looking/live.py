@@ -226,15 +226,13 @@ class Live:
         counted = id in self.ledger.kept
         if self.differences and source is not None and not counted and self._tells(source, id):
             upper = id if layers[id].parent == layers[source].chain else source
-            figures = self.ledger.kept[source].figures
-            told = self.differences.derive(
-                home, self.ledger.kinship, folder, figures, layers[upper]
-            )
+            kinship, figures = self.ledger.kinship, self.ledger.kept[source].figures
+            told = self.differences.derive(home, kinship, folder, figures, layers[upper])
             if told is not None:
                 self.ledger.enter(folder, source, told)
                 return
-        suspects = self.ledger.walk(home, folder, self.records.kinds[id])
-        self._was_walked(id, suspects, again=counted)
+        found = self.ledger.walk(home, folder, self.records.kinds[id])
+        self._was_walked(id, found, again=counted)
 
     def _tells(self, source: str, id: str) -> bool:
         """Whether a layer can be told from this one."""
