@@ -35,6 +35,17 @@ def layer_tar(tree: Path, there: Iterable[str], gone: Iterable[str] = ()) -> byt
     return packed.getvalue()
 
 
+def archive_of(*names: str) -> bytes:
+    """Pack empty files, and folders, whose names end with a slash, in this order."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name in names:
+            member = tarfile.TarInfo(name.removesuffix("/"))
+            member.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
+            archive.addfile(member)
+    return packed.getvalue()
+
+
 def split_of(archive: bytes) -> bytes:
     """Make the record that the engine keeps of a layer's archive."""
     lines: list[dict[str, Any]] = []
@@ -134,5 +145,15 @@ def _same(before: os.stat_result, now: os.stat_result) -> bool:
 class RecordedRoot(PlantedRoot):
     """A planted root whose layers have their records of changes, as a real engine's have."""
 
+    archive: bytes | None = None
+    """The archive of the next layer, where that is not the engine's own of what it changed."""
+
     def split(self, parent: Path | None, tree: Path) -> bytes | None:
-        return split_of(layer_tar(tree, *changes(parent, tree)))
+        archive, self.archive = self.archive, None
+        return split_of(archive or layer_tar(tree, *changes(parent, tree)))
+
+    def forget(self, id: str) -> None:
+        """Leave out the tags of an image that was removed when tags are written next."""
+        for tags in self._tags.values():
+            for tag in [tag for tag, image in tags.items() if image == id]:
+                del tags[tag]

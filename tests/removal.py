@@ -36,3 +36,4 @@ def remove_image(root: PlantedRoot, id: str) -> None:
     }
     path.write_text(json.dumps({"Repositories": kept}))
     (root.image_home / "imagedb/content/sha256" / id[7:]).unlink()
+    shutil.rmtree(root.image_home / "imagedb/metadata/sha256" / id[7:], ignore_errors=True)

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import tempfile
-from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
+from acts import EngineAndStrangers
 from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from layertar import RecordedRoot
+from hypothesis.stateful import invariant, rule
 from looking import as_json, ledger_of, look_one, names_of, walked_names
-from removal import remove_image, remove_layer
 
 from exporter.demo.planted import PlantedRoot
 from exporter.looking import settle
 from exporter.looking.scan import LiveRoot
 from exporter.model import Reason, Reports, Root
-from exporter.thinking.chains import chain_ids
 
 LIMIT = 60
-NAMES = [f"{folder}{name}" for folder in ("", "d/", "d/e/") for name in "abcxyz"]
 
 
 def comparable(reports: Reports) -> dict[str, Any]:
@@ -39,140 +31,14 @@ def comparable(reports: Reports) -> dict[str, Any]:
     return found
 
 
-class LiveMachine(RuleBasedStateMachine):
-    """Layers, images, containers and links from outside come and go."""
+class LiveMachine(EngineAndStrangers):
+    """What happens is seen at once, and costs no second walk."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        (self.folder / "outside").mkdir()
-        self.root = RecordedRoot(self.folder / "docker")
         self.live = LiveRoot(
             Root(str(self.root.path), self.root.path, links_limits={str(self.root.path): LIMIT})
         )
-        self.layers: list[tuple[str, ...]] = []
-        self.images: dict[str, tuple[str, ...]] = {}
-        self.containers: list[Path] = []
-        self.half_made: list[Path] = []
-        self.made = self.built = 0
-
-    def teardown(self) -> None:
-        shutil.rmtree(self.folder)
-
-    @rule(
-        below=st.integers(0, 12),
-        writes=st.lists(st.sampled_from(NAMES), max_size=4),
-        links=st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), max_size=4),
-        removes=st.lists(st.sampled_from(NAMES), max_size=3),
-        tag=st.none() | st.sampled_from(["a:1", "a:2", "b:1"]),
-    )
-    def build(
-        self,
-        below: int,
-        writes: list[str],
-        links: list[tuple[str, str]],
-        removes: list[str],
-        tag: str | None,
-    ) -> None:
-        def change(tree: Path) -> None:
-            for name in removes:
-                (tree / name).unlink(missing_ok=True)
-            for name in writes:
-                (tree / name).parent.mkdir(parents=True, exist_ok=True)
-                (tree / name).unlink(missing_ok=True)
-                (tree / name).write_text(name)
-            for source, name in links:
-                if (tree / source).exists() and source != name:
-                    (tree / name).parent.mkdir(parents=True, exist_ok=True)
-                    (tree / name).unlink(missing_ok=True)
-                    os.link(tree / source, tree / name)
-
-        self.made += 1
-        parent = self.layers[below] if below < len(self.layers) else ()
-        diffs = self.root.layer(parent, change)
-        self.built += 1
-        self.layers.append(diffs)
-        self.images[self.root.image(diffs, *([tag] if tag else []))] = diffs
-
-    @precondition(lambda self: self.layers)
-    @rule(which=st.integers(0, 12))
-    def remove(self, which: int) -> None:
-        diffs = self.layers[which % len(self.layers)]
-        if any(len(other) > len(diffs) and other[: len(diffs)] == diffs for other in self.layers):
-            return
-        for id in [i for i, on in self.images.items() if on == diffs]:
-            remove_image(self.root, id)
-            del self.images[id]
-        remove_layer(self.root, diffs)
-        self.layers.remove(diffs)
-
-    @precondition(lambda self: self.layers)
-    @rule(which=st.integers(0, 12), file=st.integers(0, 20), count=st.integers(1, 5))
-    def link_from_outside(self, which: int, file: int, count: int) -> None:
-        tree = self.root.tree(self.layers[which % len(self.layers)])
-        files = [p for p in sorted(tree.rglob("*")) if S_ISREG(p.lstat().st_mode)]
-        for i in range(count if files else 0):
-            self.made += 1
-            os.link(files[file % len(files)], self.folder / "outside" / f"{self.made}-{i}")
-
-    @precondition(lambda self: self.layers)
-    @rule(which=st.integers(0, 12))
-    def stop_half_way_through_a_build(self, which: int) -> None:
-        tree = self.root.tree(self.layers[which % len(self.layers)])
-        making = self.root.home / self.root.new_id() / "tmproot1"
-        making.mkdir(parents=True)
-        files = [p for p in sorted(tree.rglob("*")) if S_ISREG(p.lstat().st_mode)]
-        for i, file in enumerate(files[::2]):
-            os.link(file, making / str(i))
-        self.half_made.append(making.parent)
-
-    @precondition(lambda self: self.half_made)
-    @rule()
-    def clean_up_after_a_stop(self) -> None:
-        shutil.rmtree(self.half_made.pop())
-
-    @precondition(lambda self: self.layers)
-    @rule(which=st.integers(0, 12))
-    def stop_half_way_through_a_removal(self, which: int) -> None:
-        diffs = self.layers[which % len(self.layers)]
-        if any(other[: len(diffs)] == diffs for other in self.layers if other != diffs):
-            return
-        for id in [i for i, on in self.images.items() if on == diffs]:
-            remove_image(self.root, id)
-            del self.images[id]
-        tree = self.root.tree(diffs)
-        record = self.root.image_home / "layerdb/sha256" / chain_ids(diffs)[-1][7:]
-        record.rename(record.with_name(f"{record.name}-{'a' * 64}-removing"))
-        for path in [p for p in sorted(tree.rglob("*")) if S_ISREG(p.lstat().st_mode)][::2]:
-            path.unlink()
-        self.layers.remove(diffs)
-
-    @precondition(lambda self: self.layers)
-    @rule(which=st.integers(0, 12))
-    def lose_a_record(self, which: int) -> None:
-        chain = chain_ids(self.layers[which % len(self.layers)])[-1]
-        record = self.root.image_home / "layerdb/sha256" / chain[7:] / "tar-split.json.gz"
-        record.unlink(missing_ok=True)
-
-    @rule()
-    def remove_links_outside(self) -> None:
-        for path in list((self.folder / "outside").iterdir())[::2]:
-            path.unlink()
-
-    @rule(files=st.integers(0, 3))
-    def run_container(self, files: int) -> None:
-        container = self.root.home / self.root.new_id()
-        (container / "upper").mkdir(parents=True)
-        (container / "lower-id").write_text("x")
-        for i in range(files):
-            (container / "upper" / str(i)).write_text("x")
-            os.link(container / "upper" / str(i), container / "upper" / f"n{i}")
-        self.containers.append(container)
-
-    @precondition(lambda self: self.containers)
-    @rule()
-    def remove_container(self) -> None:
-        shutil.rmtree(self.containers.pop())
 
     @invariant()
     def what_is_kept_equals_a_fresh_look(self) -> None:

@@ -12,7 +12,7 @@ from clocks import EXT4, HOUR, YEAR, Clocks, Moments, live_on
 from layertar import RecordedRoot
 from looking import as_json, image
 from removal import begin_removal, remove_image, remove_layer
-from truth import becomes_true, files_of, scan, true_figures, unlike, untrue
+from truth import SLOW, becomes_true, files_of, scan, true_figures, unlike, untrue
 
 from exporter.demo.planted import PlantedRoot
 from exporter.model import Reason, Resource, RootReport
@@ -162,7 +162,7 @@ def test_an_orphan_is_counted_again_when_the_layers_that_shared_its_files_are_go
     remove_image(planted, tagged)
     for count in range(len(chain), 0, -1):
         remove_layer(planted, chain[:count])
-    report = becomes_true(live, clocks, planted, slow=True)
+    report = becomes_true(live, clocks, planted, slow=SLOW)
     assert (report.links_max, (report.inodes_over or {})[10]) == (1, 0)
 
 
@@ -180,7 +180,7 @@ def test_an_orphan_that_is_thinned_out_by_hand_is_counted_again(
     assert scan(live).links_max == 100
     for i in range(99):
         (orphan / str(i)).unlink()
-    assert becomes_true(live, clocks, planted, slow=True).links_max == 1
+    assert becomes_true(live, clocks, planted, slow=SLOW).links_max == 1
 
 
 def many_names(folder: Path, name: str, count: int) -> None:
@@ -205,7 +205,7 @@ def test_a_buildkit_folder_that_fills_later_is_counted_again(
     live = live_on(planted, clocks)
     assert scan(live).links_max == 1
     many_names(upper, "f", 501)
-    assert becomes_true(live, clocks, planted, slow=True).links_max == 501
+    assert becomes_true(live, clocks, planted, slow=SLOW).links_max == 501
 
 
 def container(root: PlantedRoot, name: str = "c1") -> Path:
@@ -231,10 +231,10 @@ def test_a_containers_new_links_are_seen_whatever_its_size(
     live = live_on(planted, clocks)
     scan(live)
     many_names(upper, "f", 20_501)
-    assert becomes_true(live, clocks, planted, slow=True).links_max == 20_501
+    assert becomes_true(live, clocks, planted, slow=SLOW).links_max == 20_501
     for file in files_of(upper)[1:]:
         file.unlink()
-    assert becomes_true(live, clocks, planted, slow=True).links_max == 1
+    assert becomes_true(live, clocks, planted, slow=SLOW).links_max == 1
 
 
 # Clocks.
