@@ -219,6 +219,9 @@ def test_metrics_speak_text_and_openmetrics_and_gzip(root: PlantedRoot, tmp_path
         packed = daemon.get("/metrics", **{"Accept-Encoding": "gzip"})
         assert packed.headers["content-encoding"] == "gzip"
         assert "hardlink_links_max" in gzip.decompress(packed.body).decode()
+        for refusal in ("gzip;q=0", "gzip;Q=0", "gzip ; Q=0.00", "br, GZIP;Q=0, identity"):
+            refused = daemon.get("/metrics", **{"Accept-Encoding": refusal})
+            assert "content-encoding" not in refused.headers, refusal
         chosen = daemon.get("/metrics?name[]=hardlink_links_max&name[]=hardlink_images")
         assert {f.name for f in families(chosen.text)} == {"hardlink_links_max", "hardlink_images"}
         assert "process_cpu_seconds_total" in plain.text

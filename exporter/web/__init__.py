@@ -4,5 +4,5 @@
     where        connections      auth, turns          what is told
     to listen    TLS and time     who may, how much
 
-`rotation` reads the web configuration file and what it names; `config` and `tls` understand them.
+`request` reads what of a request hypercorn leaves alone. `rotation` reads the web configuration file and what it names; `config` and `tls` understand them.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import math
-import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,9 +18,8 @@ from exporter.telling.metrics import ViewCollector
 from exporter.telling.report import to_json
 from exporter.web.answer import PLAIN, Answer
 from exporter.web.page.document import POLICY, status_page
+from exporter.web.request import path_of, wanted
 from exporter.web.status import Status
-
-_REFUSED: Final = re.compile(r";\s*q=0(\.0*)?\s*(;|$)")
 
 _HTML: Final = "text/html; charset=utf-8"
 _JSON: Final = "application/json"
@@ -59,7 +57,7 @@ class App:
         if scope["method"] not in ("GET", "HEAD"):
             body = b"only GET and HEAD are answered here\n"
             return Answer(405, PLAIN, body, ((b"allow", b"GET, HEAD"),))
-        path = scope["path"]
+        path = path_of(scope)
         if path == self._metrics_path:
             return self._metrics(scope)
         if path == "/":
@@ -86,7 +84,7 @@ class App:
     def _metrics(self, scope: HTTPScope) -> Answer:
         """Render the metrics in the format that the client asks for."""
         try:
-            encode, content_type = choose_encoder(_wanted(scope, b"accept"))
+            encode, content_type = choose_encoder(wanted(scope, b"accept"))
         except (TypeError, ValueError):  # a version that is none
             encode, content_type = choose_encoder("")
         names = parse_qs(scope["query_string"].decode("latin-1")).get("name[]")
@@ -100,14 +98,7 @@ class App:
 def _packed(scope: HTTPScope, answer: Answer, vary: bytes = b"accept-encoding") -> Answer:
     """Give the answer as small as the client can read it; `vary` names the headers it depends on."""
     headers = (*answer.headers, (b"vary", vary))
-    if not gzip_accepted(_wanted(scope, b"accept-encoding")):
+    if not gzip_accepted(wanted(scope, b"accept-encoding")):
         return replace(answer, headers=headers)
     body = gzip.compress(answer.body, compresslevel=1)
     return replace(answer, body=body, headers=(*headers, (b"content-encoding", b"gzip")))
-
-
-def _wanted(scope: HTTPScope, name: bytes) -> str:
-    """Give a header's list without what the client refuses (`q=0`)."""
-    values = [v.decode("latin-1") for n, v in scope["headers"] if n.lower() == name]
-    parts = [part.strip() for value in values for part in value.split(",")]
-    return ",".join(part for part in parts if not _REFUSED.search(part))

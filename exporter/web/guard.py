@@ -12,6 +12,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, S
 from exporter.web.answer import PLAIN, Answer, Headers
 from exporter.web.auth import Gate, Verdict
 from exporter.web.connections import ANSWER, Connection
+from exporter.web.request import is_framed_twice, path_of
 from exporter.web.turns import Places, Turns
 
 Pages = Callable[[HTTPScope], Answer]
@@ -71,6 +72,9 @@ class Guard:
     async def _refusal(self, scope: HTTPScope, connection: Connection) -> Answer | None:
         if scope["http_version"] == "2" and not connection.http2:
             return Answer(505, PLAIN, b"HTTP/2 is spoken only where TLS has agreed on it\n")
+        if is_framed_twice(scope):
+            body = b"Transfer-Encoding with Content-Length, or in HTTP/1.0, is refused\n"
+            return Answer(400, PLAIN, body, ((b"connection", b"close"),))
         if self._gate.open:
             return None
         verdict = await self._gate.judge(_authorization(scope), _address(scope))
@@ -83,9 +87,10 @@ class Guard:
     async def _serve(
         self, scope: HTTPScope, connection: Connection, send: ASGISendCallable
     ) -> None:
+        path = path_of(scope)
         with ExitStack() as held:
-            async with self._turns.turn(self._is_other(scope["path"]), connection.had):
-                place = self._places(scope["path"]).place(connection)
+            async with self._turns.turn(self._is_other(path), connection.had):
+                place = self._places(path).place(connection)
                 answer = self._pages(scope) if held.enter_context(place) else self._full()
             await self._send(answer, connection, send)
             if scope["http_version"] != "2":

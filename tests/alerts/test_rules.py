@@ -70,6 +70,16 @@ def test_the_tests_of_an_alert_say_when_it_fires_when_not_where_the_boundary_is_
     assert name == "HardlinkExporterDown" or any("restart" in one for one in told)
 
 
+def test_no_range_of_a_rule_test_begins_at_a_sample() -> None:
+    """Prometheus 2 counts a sample that lies exactly at a range's begin, Prometheus 3 does not.
+
+    So a range over samples that are whole minutes apart is a second longer: `[30m1s:1m]`.
+    """
+    ranges = [found for name in NAMES for found in re.findall(r"\[(\d\w*?)[:\]]", words_of(name))]
+    assert ranges
+    assert [found for found in ranges if not re.fullmatch(r"\d+[mhd]1s", found)] == []
+
+
 def test_every_file_of_rule_tests_is_about_an_alert_that_there_is() -> None:
     assert sorted(path.stem for path in HERE.glob("*.yml")) == NAMES
 

@@ -95,7 +95,11 @@ GET = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         (GET % b"//metrics", b"404"),
         (GET % b"/metrics%00", b"404"),
         (GET % b"/%ff%fe", b"404"),
-        (GET % b"http://other/metrics", b"404"),
+        (GET % b"http://other/-/healthy", b"200"),
+        (GET % b"HTTP://x/metrics?name[]=hardlink_root_up", b"200"),
+        (GET % b"http://other", b"200"),
+        (GET % b"http://other/nothing", b"404"),
+        (GET % b"http:///metrics", b"404"),
         (GET % b"*", b"404"),
         (GET % b"/metrics?name[]=%ff%00&&=", b"200"),
         (GET % (b"/" + b"x" * 10_000), b"404"),
@@ -111,6 +115,17 @@ GET = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         (b"GET  /  HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", b"400"),
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n"
+            b"0\r\n\r\n" + GET % b"/-/healthy",
+            b"400",
+        ),
+        (
+            b"GET / HTTP/1.1\r\nHost: x\r\nCONTENT-LENGTH: 5\r\ntransfer-encoding: Chunked\r\n\r\n"
+            b"0\r\n\r\n",
+            b"400",
+        ),
+        (b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
         (b"\x16\x03\x01\x00\x05hello\r\n\r\n", b"400"),
         (
             b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -125,6 +140,7 @@ def test_odd_requests_get_a_plain_answer_and_the_connection_ends(
     _, target = daemon
     answer = raw(target, words)
     assert answer.startswith(b"HTTP/1.1 " + status), answer[:200]
+    assert answer.count(b"HTTP/1.1 ") == 1
     assert b"root:" not in answer
 
 
