@@ -211,6 +211,7 @@ class Ledger:
                 Reason.DRIFT,
             )
             for id in sorted(self.kinship.differing(kept.kinship))
+            if self.kept[id].figures.whole and kept.kept[id].figures.whole
         ]
 
     def tree_path(self, id: str) -> bytes:
