@@ -104,8 +104,8 @@ class LiveDriver:
 
     def _report(self, home: Home, live: Live, site: Site) -> RootReport:
         """Put all that is known into one frozen report."""
-        doubted = live.doubts.layers
         figures = live.ledger.figures(home)
+        doubted = live.doubts.layers & figures.keys()
         found = thinking.findings(
             live.records.lineage,
             live.records.kinds,
