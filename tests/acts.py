@@ -82,7 +82,7 @@ class EngineAndStrangers(RuleBasedStateMachine):
             for name in writes:
                 (tree / name).parent.mkdir(parents=True, exist_ok=True)
                 (tree / name).unlink(missing_ok=True)
-                (tree / name).write_text(name)
+                (tree / name).write_text(name[-1])
             for source, name in links:
                 if (tree / source).exists() and source != name:
                     (tree / name).parent.mkdir(parents=True, exist_ok=True)

@@ -121,9 +121,8 @@ class _Server:
                 continue
             number, body = 0, b""
             try:
-                if opcode not in answers:
-                    raise OSError(errno.ENOSYS, "")
-                body = answers[opcode](self.paths.get(node, ""), request[_HEADER.size :])
+                answer = answers.get(opcode, _not_known)
+                body = answer(self.paths.get(node, ""), request[_HEADER.size :])
             except OSError as error:
                 number = error.errno or errno.EIO
             head = struct.pack("<IiQ", 16 + len(body), -number, unique)
@@ -198,6 +197,10 @@ class _Server:
         space = os.statvfs(self.source + path)
         counts = (space.f_blocks, space.f_bfree, space.f_bavail, space.f_files, space.f_ffree)
         return struct.pack("<5Q4I", *counts, space.f_bsize, 255, space.f_frsize, 0).ljust(80, b"\0")
+
+
+def _not_known(_path: str, _body: bytes) -> bytes:
+    raise OSError(errno.ENOSYS, "")
 
 
 if __name__ == "__main__":

@@ -81,9 +81,8 @@ def test_a_file_that_a_loaded_layer_renamed_is_asked_by_its_old_name_when_that_l
 
 def check_that_so_many_fit(running: Engine, base: bytes, name: str, fit: int) -> None:
     """Stack layers on the layer with most names until the engine refuses one."""
-    layers = [base, named_often("f05", name)]
-    for i in range(fit):
-        layers.append(tar({f"own{i}": b"x"}))
+    own = [tar({f"own{i}": b"x"}) for i in range(fit)]
+    layers = [base, named_often("f05", name), *own]
     load(running, layers, "full:1")
     said = running.load([*layers, tar({"one-more": b"x"})], "too-full:1")
     assert "too many links" in said

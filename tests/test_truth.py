@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ def test_a_file_that_moves_in_each_layer_is_asked_whichever_of_them_is_left(
 ) -> None:
     chain: tuple[str, ...] = recorded.layer((), files(20))
     names = ["f05", "e05", "d05", "c05", "b05"]
-    for old, new in zip(names, names[1:], strict=False):
+    for old, new in pairwise(names):
         chain = recorded.layer(chain, rename(old, new))
     ids = {recorded.image(chain, "top:1"): chain}
     live = live_on(recorded, clocks)
