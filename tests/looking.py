@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from exporter.config import Config
 from exporter.disk.drivers import DRIVERS
 from exporter.disk.site import open_home
 from exporter.looking.driven import LiveDriver
@@ -15,6 +16,7 @@ from exporter.looking.ledger import Ledger
 from exporter.looking.live import Live
 from exporter.looking.scan import LiveRoot, scan_root
 from exporter.model import Reason, Reports, Root, RootReport
+from exporter.telling.assessment import assess_all
 from exporter.telling.report import to_json
 from exporter.thinking.tree import Tree
 
@@ -35,7 +37,9 @@ def look_one(path: Path, limit: int | None = None) -> RootReport:
 
 def as_json(report: RootReport) -> dict[str, Any]:
     """Give a report as a consumer of the JSON has it."""
-    found: dict[str, Any] = json.loads(to_json((report,)))["roots"][0]
+    found: dict[str, Any] = json.loads(to_json(assess_all((report,), Config(), time.time())))[
+        "roots"
+    ][0]
     return found
 
 
