@@ -96,7 +96,7 @@ def judged(report: RootReport, config: Config | None = None, now: float = NOW) -
         (
             replace(WARNING, layers_left=left(12, depth=0)),
             Level.WARNING,
-            "12 more layers fit, then links run out; 0 on the deepest image",
+            "12 more layers fit, then links run out; the deepest image takes 0 more",
         ),
         (
             replace(PARTIAL, layers_left=left(3)),
@@ -270,6 +270,21 @@ def test_all_outputs_agree_on_any_report(report: RootReport, config: Config) -> 
     assert sentence.startswith("at most ") == (at_most and judged(report, config).left is not None)
     assert ("these figures are stale" in sentence) == stale
     assert not (level == "ok" and (at_most or stale or None in report.layers_left.values()))
+
+
+@given(REPORTS, CONFIGS)
+def test_no_fewer_layers_fit_than_told_but_on_the_deepest_image_which_is_told_too(
+    report: RootReport, config: Config
+) -> None:
+    one = judged(report, config)
+    known = {r: n for r, n in report.layers_left.items() if n is not None}
+    if one.left is None:
+        assert report.depth_max == 0 or not known
+        return
+    assert one.left == known[one.resource or DEPTH]
+    sooner = {r: n for r, n in known.items() if n < one.left}
+    assert sooner.keys() <= {DEPTH}
+    assert all(f"the deepest image takes {n:,} more" in one.sentence for n in sooner.values())
 
 
 @given(REPORTS, CONFIGS)

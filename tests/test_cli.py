@@ -65,7 +65,7 @@ def test_the_json_has_every_key_of_the_contract(root: PlantedRoot, run: Run) -> 
     assert set(one) >= {
         *("root", "driver", "up", "fstype", "links_limit", "limit_source", "links_max", "layers"),
         *("depth_max", "depth_limit", "layers_left", "runs_out_first", "tightest", "images"),
-        *("problems", "scan"),
+        *("problems", "scan", "assessment"),
     }
     assert set(one["layers_left"]) == {"links", "inodes", "depth"}
     assert set(one["tightest"]) == {"layer", "images", "inode", "links", "names", "path"}

@@ -117,7 +117,7 @@ def assess(report: RootReport, config: Config, now: float) -> Assessment:
         report.driver,
         report,
         max([Level.OK, *levels.values(), *(level for level, is_so in flags.items() if is_so)]),
-        "; ".join(_rest(report, left, resource, stale=stale)),
+        "; ".join(_rest(report, levels, left, resource, stale=stale)),
         left,
         resource,
         at_most,
@@ -161,23 +161,29 @@ def assess_nothing(*, ready: bool) -> tuple[Level, str]:
 def _decisive(
     report: RootReport, levels: Mapping[Resource, Level]
 ) -> tuple[int, Resource] | tuple[None, None]:
-    """Choose the figure that the sentence is about: the worst level, then the fewest left."""
+    """Choose the figure that the sentence is about: the least, but depth hides nothing worse."""
     left = {r: n for r, n in report.layers_left.items() if n is not None}
     if not left or report.depth_max == 0:  # without a layer there is nothing to stack one on
         return None, None
-    first = min(left, key=lambda r: (-levels[r], left[r]))
+    deep = levels.get(Resource.DEPTH, Level.OK)
+    first = min(left, key=lambda r: (levels[r] <= deep, left[r]))
     return left[first], first
 
 
 def _rest(
-    report: RootReport, left: int | None, resource: Resource | None, *, stale: bool
+    report: RootReport,
+    levels: Mapping[Resource, Level],
+    left: int | None,
+    resource: Resource | None,
+    *,
+    stale: bool,
 ) -> Iterator[str]:
     """Give the parts of the sentence after its figure."""
     if left is not None and resource is not None:
         yield _fits(left, resource)
         deep = report.layers_left.get(Resource.DEPTH)
-        if deep is not None and deep < left:
-            yield f"{deep:,} on the deepest image"
+        if deep is not None and (deep < left or levels[Resource.DEPTH] > levels[resource]):
+            yield f"the deepest image takes {deep:,} more"
         unknown = " and ".join(r for r, n in report.layers_left.items() if n is None)
         if unknown:
             yield f"{unknown} may run out sooner, that is not known"
