@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,8 @@ def look_one(path: Path, limit: int | None = None) -> RootReport:
 
 def as_json(report: RootReport) -> dict[str, Any]:
     """Give a report as a consumer of the JSON has it."""
-    found: dict[str, Any] = json.loads(to_json(assess_all((report,), Config(), time.time())))[
-        "roots"
-    ][0]
+    assessments = assess_all((report,), Config(), time.time())
+    found: dict[str, Any] = json.loads(to_json(assessments))["roots"][0]
     return found
 
 
