@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from exporter.config import Config
 from exporter.disk.drivers import DRIVERS
 from exporter.disk.site import open_home
 from exporter.looking.driven import LiveDriver
@@ -15,6 +17,7 @@ from exporter.looking.ledger import Ledger
 from exporter.looking.live import Live
 from exporter.looking.scan import LiveRoot, scan_root
 from exporter.model import Reason, Reports, Root, RootReport
+from exporter.telling.assessment import assess_all
 from exporter.telling.report import to_json
 from exporter.thinking.tree import Tree
 
@@ -35,7 +38,8 @@ def look_one(path: Path, limit: int | None = None) -> RootReport:
 
 def as_json(report: RootReport) -> dict[str, Any]:
     """Give a report as a consumer of the JSON has it."""
-    found: dict[str, Any] = json.loads(to_json((report,)))["roots"][0]
+    assessments = assess_all((report,), Config(), time.time())
+    found: dict[str, Any] = json.loads(to_json(assessments))["roots"][0]
     return found
 
 

@@ -61,8 +61,8 @@ def root(path: str, links: int | None = 700, images: int = 3) -> RootReport:
     )
 
 
-FINE = root("/var/lib/docker")
-LOW = root("/srv/low", 12)
+OK = root("/var/lib/docker")
+WARNING = root("/srv/warning", 12)
 CRITICAL = root("/srv/critical", 3)
 EXHAUSTED = root("/srv/exhausted", 0)
 DOWN = RootReport(
@@ -92,9 +92,17 @@ OVERLAY2 = replace(
         ),
     ),
 )
-OLD = replace(root("/srv/old"), scan=replace(FINE.scan, looked=NOW - 3600))
+STALE = replace(root("/srv/stale"), scan=replace(OK.scan, looked=NOW - 3600))
+DEEP = replace(root("/srv/deep"), layers_left=left(700, depth=4))
+EMPTY = replace(
+    root("/srv/empty", images=0),
+    layers={},
+    layers_left={Resource.DEPTH: 125},
+    depth_max=0,
+    links_max=None,
+)
 
-EVERY = (FINE, LOW, CRITICAL, EXHAUSTED, DOWN, PARTIAL, UNKNOWN, OVERLAY2, OLD)
+EVERY = (OK, WARNING, CRITICAL, EXHAUSTED, DOWN, PARTIAL, UNKNOWN, OVERLAY2, STALE, DEEP, EMPTY)
 
 
 def status(
@@ -104,7 +112,8 @@ def status(
     ready: bool = True,
     loaded: Loaded | None = None,
 ) -> Status:
-    """Give a moment of the daemon with these reports."""
+    """Give a moment of the daemon with these reports; who is watched without one is waited for."""
     known = {report.root: ACTIVE for report in reports} if watches is None else watches
     read = loaded or Loaded(successful=True, at=NOW - 600)
-    return Status(View(reports, "1.2", 10, read, known), config or Config(), ready)
+    waiting = {path: NOW - 5 for path in known if path not in {one.root for one in reports}}
+    return Status(View(reports, "1.2", 10, read, known, waiting), config or Config(), ready)

@@ -95,21 +95,15 @@ def test_a_fresh_engines_root_has_no_layers_and_nothing_wrong(planted: PlantedRo
 def as_nobody(*paths: Path) -> list[dict[str, Any]]:
     """Scan as a user who may read little, in a process of its own."""
     script = (
-        "import os, sys\n"
+        # Everything is imported before the privileges go: the checkout may be root's alone.
+        "import os, sys, time\nfrom pathlib import Path\nfrom exporter.model import Root\n"
+        "from exporter.config import Config\nfrom exporter.looking.scan import scan_root\n"
+        "from exporter.telling.assessment import assess_all\n"
+        "from exporter.telling.report import to_json\n"
         "if os.geteuid() == 0:\n"
         "    os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "from pathlib import Path\n"
-        "from exporter.model import Root\n"
-        "from exporter.telling.report import to_json\n"
-        "from exporter.looking.scan import scan_root\n"
-        "print(to_json([r for p in sys.argv[1:] for r in scan_root(Root(p, Path(p)))]))\n"
-    )
-    # Everything is imported before the privileges go: the checkout may be root's alone.
-    words = script.split("if os.geteuid", 1)
-    script = (
-        "import os, sys\nfrom pathlib import Path\nfrom exporter.model import Root\n"
-        "from exporter.telling.report import to_json\nfrom exporter.looking.scan import scan_root\n"
-        "if os.geteuid" + words[1]
+        "reports = [r for p in sys.argv[1:] for r in scan_root(Root(p, Path(p)))]\n"
+        "print(to_json(assess_all(reports, Config(), time.time())))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, paths)],

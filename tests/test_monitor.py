@@ -93,6 +93,21 @@ def test_a_stuck_worker_holds_up_no_other_and_gets_no_second_one(
     await_that(lambda: monitor.reports[0].scan.looked > before)
 
 
+def test_a_root_is_waiting_until_its_first_answer(monitor: Monitor, two: tuple[Root, Root]) -> None:
+    began = time.time()
+    monitor.follow(lambda: two, 0.05)
+    await_that(lambda: monitor.keepers and monitor.keepers[0].pid)
+    stuck = monitor.keepers[0].pid
+    assert stuck
+    os.kill(stuck, signal.SIGSTOP)
+    await_that(lambda: paths(monitor) == [two[1].path])
+    assert list(monitor.waiting) == [two[0].path]
+    assert began <= monitor.waiting[two[0].path] <= time.time()
+    os.kill(stuck, signal.SIGCONT)
+    await_that(lambda: monitor.ready)
+    assert monitor.waiting == {}
+
+
 def test_a_worker_that_is_killed_is_started_again_and_its_last_answer_stays(
     monitor: Monitor, two: tuple[Root, Root]
 ) -> None:

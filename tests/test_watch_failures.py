@@ -5,6 +5,7 @@ The timer of these daemons is far too slow to help: what is seen, the watch or t
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -204,6 +205,8 @@ def test_a_walk_stuck_on_a_dead_mount_blocks_nobody_and_gets_no_second_one(
         daemon.await_that(lambda: up in daemon.get("/metrics").text)
         daemon.await_that(lambda: [w for w in workers(daemon) if is_stuck(w)])
         (stuck,) = (w for w in workers(daemon) if is_stuck(w))
+        (waiting,) = json.loads(daemon.get("/api/v1/report").body)["waiting"]
+        assert (waiting["root"], waiting["assessment"]["level"]) == (str(dead), "pending")
         for roots in (f"roots: [{planted.path}]\n", both):
             config.write_text(roots)
             daemon.signal(signal.SIGHUP)

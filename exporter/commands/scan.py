@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,7 @@ from exporter.errors import UserError
 from exporter.logs import start_logging
 from exporter.looking.scan import scan_root
 from exporter.model import Reports, Root, RootReport
+from exporter.telling.assessment import assess_all
 from exporter.telling.metrics import to_text
 from exporter.telling.report import to_json
 from exporter.telling.table import print_table
@@ -79,7 +81,7 @@ def scan(
     if terminal and form == "table":
         console = Console()
         console.width = max(console.width, _NARROWEST)  # a figure cut short is another figure
-        print_table(reports, config.thresholds, console)
+        print_table(assess_all(reports, config, time.time()), config, console)
     else:
         _write(_rendered(reports, config, form), output_file)
     _refuse_empty(roots, reports)
@@ -111,12 +113,12 @@ def _show(bars: Progress, bar: TaskID, done: int, of: int) -> None:
 
 def _rendered(reports: Reports, config: Config, form: str) -> str:
     if form == "json":
-        return to_json(reports)
+        return to_json(assess_all(reports, config, time.time()))
     if form == "metrics":
         return to_text(View(reports, version(), config.metrics.images))
     console = Console(width=_WIDE, color_system=None)
     with console.capture() as captured:
-        print_table(reports, config.thresholds, console)
+        print_table(assess_all(reports, config, time.time()), config, console)
     return captured.get()
 
 

@@ -6,6 +6,7 @@ import multiprocessing
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Final
@@ -21,11 +22,12 @@ _MOST_LOGGED: Final = 20
 
 
 class Keeper:
-    """Keeps one root's worker process, and the newest reports it gave."""
+    """Keeps one root's worker process, and the newest reports it gave; `started` is a unix time."""
 
     def __init__(self, orders: Orders, found_at: float) -> None:
         self.orders = orders
         self.found_at = found_at
+        self.started = time.time()
         self.reports: Reports | None = None
         self.watch = WatchState()
         self._earlier = WatchState()

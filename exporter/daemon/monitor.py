@@ -62,6 +62,15 @@ class Monitor:
         return {keeper.orders.root.path: keeper.watch for keeper in self.keepers}
 
     @property
+    def waiting(self) -> dict[str, float]:
+        """The roots without a first answer, with the unix time since when each is scanned."""
+        return {
+            keeper.orders.root.path: keeper.started
+            for keeper in self.keepers
+            if keeper.reports is None
+        }
+
+    @property
     def keepers(self) -> list[Keeper]:
         """The keepers of all roots, in the order of their paths."""
         with self._lock:

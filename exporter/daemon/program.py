@@ -21,7 +21,7 @@ from exporter.daemon.monitor import Monitor
 from exporter.daemon.notify import UNREADY_SECONDS, Notifier
 from exporter.disk.roots import roots_of
 from exporter.logs import logger
-from exporter.telling.standing import standing
+from exporter.telling.status_line import status_line
 from exporter.telling.view import Loaded, View
 from exporter.text import path_text
 from exporter.web.app import App
@@ -56,12 +56,14 @@ class Daemon:
     def status(self) -> Status:
         """Give what the pages show."""
         config = self._config
+        waiting = self._monitor.waiting  # before the reports: a root may answer in between
         view = View(
             self._monitor.reports,
             self._version,
             config.metrics.images,
             self._both_loaded(),
             self._monitor.watches,
+            waiting,
         )
         named, rootfs = tuple(self._named), path_text(self._rootfs)
         return Status(view, config, self._monitor.ready, named, rootfs)
@@ -75,7 +77,7 @@ class Daemon:
         """Read the configuration again; a bad one is refused and the old one kept."""
         self._notifier.reloading()
         self._read_again()
-        self._notifier.serving(self._standing())
+        self._notifier.serving(self._status_line())
 
     def _read_again(self) -> None:
         try:
@@ -134,11 +136,11 @@ class Daemon:
             pause = self._notifier.pause
             if not self._monitor.ready:
                 pause = min(pause, UNREADY_SECONDS)
-            self._notifier.serving(self._standing())
+            self._notifier.serving(self._status_line())
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
         self._notifier.stopping()
 
-    def _standing(self) -> str:
+    def _status_line(self) -> str:
         status = self.status()
-        return standing(status.view, ready=status.ready)
+        return status_line(status.assessments(time.time()), status.view.loaded, ready=status.ready)

@@ -5,17 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.config import Config
-from exporter.durations import seconds
 from exporter.rules.nouns import Alert, Group
 from exporter.rules.wording import PLACE, SUBJECT, ask, runbook
-
-_LOOKS_MISSED = 3
-"""Figures are stale after so many looks that did not come, however rare looks are."""
-
-
-def stale_after(config: Config) -> float:
-    """Give the age in seconds from which figures are old."""
-    return max(seconds(config.alerts.stale_after), _LOOKS_MISSED * config.scan.interval)
+from exporter.telling.assessment import stale_after
 
 
 def health_groups(config: Config) -> tuple[Group, ...]:
@@ -151,8 +143,9 @@ class _Maker:
             f" {{{{ range {coverage} }}}}{{{{ .Value | humanizePercentage }}}}"
             "{{ else }}100%{{ end }}; problems"
             f" {{{{ range $i, $found := {problems} }}}}{{{{ if $i }}}}, {{{{ end }}}}"
-            "{{ $found.Labels.reason }} ({{ $found.Value }}){{ else }}none{{ end }}.\n"
-            "Layers left means at most; the true figure may be lower.",
+            "{{ $found.Labels.reason }} ({{ $found.Value }}){{ else }}none{{ end }}."
+            f"{{{{ range {coverage} }}}}\n"
+            "Layers left means at most; the true figure may be lower.{{ end }}",
             "Run `hardlink-exporter scan {{ $labels.root }}` on the host: it names each problem"
             " with its place.",
         )

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from exporter.config import Config
-from exporter.rules.health import stale_after
+from exporter.model import Resource
 from exporter.rules.nouns import Group, Record
+from exporter.telling.assessment import bounds, stale_after
 
 HOST: Final = "instance, pod, node"
 """Labels that tell one host from another; the last two are Kubernetes'."""
@@ -51,18 +52,13 @@ def _tightest() -> tuple[Record, ...]:
 
 def _below(config: Config) -> tuple[Record, ...]:
     """How many roots are below each threshold, 0 where none is; who is below the next is in this too."""
-    bounds = {
-        "warning": config.thresholds.warning,
-        "critical": config.thresholds.critical,
-        "exhausted": 1,
-    }
     return tuple(
         Record(
             "job:hardlink_roots_below:sum",
             f"sum without ({DRIVEN}) ({_LEAST} < bool {bound})",
-            {"threshold": threshold},
+            {"threshold": level.word},
         )
-        for threshold, bound in bounds.items()
+        for level, bound in bounds(Resource.LINKS, config).items()
     )
 
 

@@ -7,8 +7,10 @@ from typing import Final
 
 from exporter.config import Config
 from exporter.durations import duration, seconds
+from exporter.model import Resource
 from exporter.rules.nouns import Alert, Group, Record
 from exporter.rules.wording import PLACE, RUNS_OUT, SUBJECT, ask, at_most, images, runbook
+from exporter.telling.assessment import Level, bounds
 
 HELD: Final = "instance_root:hardlink_layers_left:held"
 """The recorded figure that the alerts are about."""
@@ -39,8 +41,8 @@ def running_out_groups(config: Config) -> tuple[Group, ...]:
             "hardlink-running-out",
             (
                 Record(HELD, maker.held()),
-                maker.low("warning", config.thresholds.warning, config.alerts.warning_for),
-                maker.low("critical", config.thresholds.critical, config.alerts.critical_for),
+                maker.low(Level.WARNING, config.alerts.warning_for),
+                maker.low(Level.CRITICAL, config.alerts.critical_for),
                 maker.exhausted(),
                 maker.layer_failed(),
                 maker.depth_near_limit(),
@@ -81,31 +83,35 @@ class _Maker:
             f"last_over_time({_LEFT}[{hold}])"
         )
 
-    def low(self, severity: str, below: int, wait: str) -> Alert:
-        name = "HardlinkLayersLeftLow"
+    def below(self, level: Level, resource: Resource = Resource.LINKS) -> int:
+        """Give the layers left below which a level begins; by inodes as by links."""
+        return bounds(resource, self.config)[level]
+
+    def low(self, level: Level, wait: str) -> Alert:
+        name, below = "HardlinkLayersLeftLow", self.below(level)
         return Alert(
             name,
             expr=f"{HELD} < {below}",
-            severity=severity,
+            severity=level.word,
             wait=wait,
             hold=self.config.alerts.keep_firing_for,
             summary="Few more layers fit on images of a Docker storage root.",
-            description=self._left_now(f" (below {below} is {severity})", below),
+            description=self._left_now(f" (below {below} is {level.word})", below),
             action=_REMOVE,
             runbook=runbook(self.config, name),
         )
 
     def exhausted(self) -> Alert:
-        name = "HardlinkExhausted"
+        name, below = "HardlinkExhausted", self.below(Level.EXHAUSTED)
         return Alert(
             name,
-            expr=f"{HELD} < 1",
+            expr=f"{HELD} < {below}",
             severity="critical",
             wait=self.config.alerts.exhausted_for,
             hold=self.config.alerts.keep_firing_for,
             summary="No more layers fit: the next layer on these images fails.",
             description=self._left_now(
-                ": every build, pull, load or commit that stacks a layer there fails", 1
+                ": every build, pull, load or commit that stacks a layer there fails", below
             ),
             action=_REMOVE,
             runbook=runbook(self.config, name),
@@ -158,7 +164,7 @@ class _Maker:
 
     def layer_failed(self) -> Alert:
         name, alerts = "HardlinkLayerFailed", self.config.alerts
-        few = self.config.thresholds.warning
+        few = self.below(Level.WARNING)
         left = ask(f"{HELD}{{ROOT}} < {few}")
         return Alert(
             name,
@@ -184,12 +190,12 @@ class _Maker:
         )
 
     def depth_near_limit(self) -> Alert:
-        name = "HardlinkLayerDepthNearLimit"
+        name, below = "HardlinkLayerDepthNearLimit", self.below(Level.INFO, Resource.DEPTH)
         deepest = ask("hardlink_layer_depth_max{ROOT}")
         return Alert(
             name,
-            expr=f'hardlink_layers_left{{resource="depth"}} < {self.config.alerts.depth_left}',
-            severity="info",
+            expr=f'hardlink_layers_left{{resource="depth"}} < {below}',
+            severity=Level.INFO.word,
             wait=self.config.alerts.depth_for,
             hold=self.config.alerts.keep_firing_for,
             summary="An image is nearly as deep as the engine allows.",

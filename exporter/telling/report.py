@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from exporter.model import (
     DEPTH_LIMIT,
     ImageFigures,
     LayersLeft,
-    Reports,
     RootReport,
     Tightest,
 )
+from exporter.telling.assessment import Assessment
 
 VERSION: Final = 1
 """Version of the document's shape. Keys are added without a new one, never renamed."""
@@ -21,10 +21,34 @@ VERSION: Final = 1
 Json = dict[str, Any]
 
 
-def to_json(reports: Reports) -> str:
-    """Write all reports as one JSON document, in ASCII, so that no name can harm a terminal."""
-    document = {"version": VERSION, "roots": [_root(r) for r in reports]}
+def to_json(assessments: Sequence[Assessment]) -> str:
+    """Write all reports as one JSON document, in ASCII, so that no name can harm a terminal.
+
+    Roots that have not answered yet are listed apart: they have no report.
+    """
+    document = {
+        "version": VERSION,
+        "roots": [
+            _root(one.report) | {"assessment": _assessment(one)}
+            for one in assessments
+            if one.report is not None
+        ],
+        "waiting": [
+            {"root": one.root, "assessment": _assessment(one)}
+            for one in assessments
+            if one.report is None
+        ],
+    }
     return json.dumps(document, indent=2) + "\n"
+
+
+def _assessment(one: Assessment) -> Json:
+    return {
+        "level": one.level.word,
+        "sentence": one.sentence,
+        "at_most": one.at_most,
+        "stale": one.stale,
+    }
 
 
 def _root(report: RootReport) -> Json:

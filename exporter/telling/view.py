@@ -19,10 +19,14 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is exported: the newest reports, and what the program knows of itself."""
+    """What is exported: the newest reports, and what the program knows of itself.
+
+    `waiting` are the roots without a first answer, with the unix time of their first scan's start.
+    """
 
     reports: Reports
     version: str
     images: int
     loaded: Loaded | None = None
     watches: Mapping[str, WatchState] = field(default_factory=dict)
+    waiting: Mapping[str, float] = field(default_factory=dict)

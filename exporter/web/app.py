@@ -45,7 +45,7 @@ class App:
     def __init__(self, status: Callable[[], Status], metrics_path: str = "/metrics") -> None:
         self._status = status
         self._metrics_path = metrics_path
-        self._report = _Kept(lambda reports: to_json(reports).encode())
+        self._report = _Kept(lambda assessments: to_json(assessments).encode())
         self._html = _Kept(lambda *made_of: status_page(*made_of).encode())
         self._registry = CollectorRegistry()
         self._registry.register(ViewCollector(lambda: status().view))
@@ -63,7 +63,7 @@ class App:
         if path == "/":
             return self._page(scope)
         if path == "/api/v1/report":
-            return Answer(200, _JSON, self._report.of(self._status().view.reports))
+            return Answer(200, _JSON, self._report.of(self._status().assessments(time.time())))
         if path == "/-/healthy":
             return Answer(200, PLAIN, b"healthy\n")
         if path == "/-/ready":

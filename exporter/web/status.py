@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.config import Config
+from exporter.telling.assessment import Assessment, assess_all
 from exporter.telling.view import View
 
 
@@ -21,3 +22,7 @@ class Status:
     ready: bool
     named: tuple[str, ...] = ()
     rootfs: str = "/"
+
+    def assessments(self, now: float) -> tuple[Assessment, ...]:
+        """Judge every root as of `now`, a unix time."""
+        return assess_all(self.view.reports, self.config, now, self.view.waiting)

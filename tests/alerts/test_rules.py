@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ from prometheus import promtool
 
 from exporter.alerting import Alerts
 from exporter.config import Config, parse_config
+from exporter.model import Resource, RootReport, ScanFacts
 from exporter.rules.book import all_groups
 from exporter.rules.nouns import Alert
 from exporter.rules.render import to_yaml
+from exporter.telling.assessment import Level, assess, level_of, stale_after
 from exporter.yamlfile import ConfigError
 
 HERE = Path(__file__).parent
@@ -115,9 +119,82 @@ def test_the_thresholds_of_layers_left_are_those_of_the_table_and_the_page() -> 
     assert "held < 20" not in told
 
 
-def test_figures_are_stale_no_sooner_than_three_looks_are_missed() -> None:
-    told = to_yaml(all_groups(parse_config(b"scan: {interval: 3600}", "config.yml")))
-    assert "time() - hardlink_scan_timestamp_seconds > 10800" in told
+AT = 600
+"""Seconds from promtool's beginning to the moment that is asked about."""
+
+
+def raised(
+    folder: Path, config: Config, name: str, value: float, expected: Iterable[str], **own: str
+) -> None:
+    """See by promtool which alerts a series raises, each given as `name severity`."""
+    (folder / "rules.yml").write_text(to_yaml(all_groups(config)))
+    labels = {"job": "hardlink-exporter", "instance": "b", "root": "/r", "driver": "overlay"}
+    found = [
+        {"labels": f'{{alertname="{name}",severity="{severity}"}}', "value": 1}
+        for name, severity in (alert.split() for alert in expected)
+    ]
+    test = {
+        "interval": "1m",
+        "input_series": [
+            {
+                "series": f"{name}{{{','.join(f'{k}={json.dumps(v)}' for k, v in (labels | own).items())}}}",
+                "values": f"{value}x{AT // 60}",
+            }
+        ],
+        "promql_expr_test": [
+            {
+                "expr": 'count by (alertname, severity) (ALERTS{driver!=""})',
+                "eval_time": f"{AT}s",
+                "exp_samples": found,
+            }
+        ],
+    }
+    document = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}
+    (folder / "test.yml").write_text(yaml.safe_dump(document))
+    assert "SUCCESS" in promtool("test", "rules", folder / "test.yml")
+
+
+@pytest.mark.parametrize("text", ["{}", "scan: {interval: 900}", "alerts: {stale_after: 7m}"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_stale_is_the_same_to_the_alert_as_to_every_output(
+    text: str, sign: int, tmp_path: Path
+) -> None:
+    config = parse_config(text.encode(), "config.yml")
+    for age in (sign * stale_after(config), sign * (stale_after(config) + 1)):
+        report = RootReport("/r", ScanFacts(True, 1.0, AT - age), "overlay", up=True)
+        stale = assess(report, config, AT).stale
+        expected = ["HardlinkScanStale warning"] if stale else []
+        raised(tmp_path, config, "hardlink_scan_timestamp_seconds", AT - age, expected)
+        assert stale == (abs(age) > stale_after(config))
+
+
+RAISED = {
+    Level.OK: (),
+    Level.INFO: ("HardlinkLayerDepthNearLimit info",),
+    Level.WARNING: ("HardlinkLayersLeftLow warning",),
+    Level.CRITICAL: ("HardlinkLayersLeftLow warning", "HardlinkLayersLeftLow critical"),
+    Level.EXHAUSTED: (
+        *("HardlinkLayersLeftLow warning", "HardlinkLayersLeftLow critical"),
+        "HardlinkExhausted critical",
+    ),
+}
+"""The alerts at each level."""
+
+
+@pytest.mark.parametrize(
+    ("resource", "left"),
+    [(Resource.LINKS, n) for n in (0, 1, 6, 7, 30, 31)]
+    + [(Resource.INODES, n) for n in (0, 7, 31)]
+    + [(Resource.DEPTH, n) for n in (0, 10, 11)],
+)
+def test_a_level_is_the_same_to_the_alerts_as_to_every_output(
+    resource: Resource, left: int, tmp_path: Path
+) -> None:
+    config = parse_config(
+        b"{thresholds: {warning: 31, critical: 7}, alerts: {depth_left: 11}}", "config.yml"
+    )
+    expected = RAISED[level_of(resource, left, config)]
+    raised(tmp_path, config, "hardlink_layers_left", left, expected, resource=resource)
 
 
 @pytest.mark.parametrize(

@@ -104,8 +104,8 @@ def test_its_status_line_tells_what_runs_out_first(
     planted.image(planted.layer((), lambda t: (t / "file").touch()), "base:1")
     (tmp_path / "c.yml").write_text(f"links_limits: {{{planted.path}: 30}}")
     with served(tmp_path, f"--config.file={tmp_path}/c.yml", str(planted.path)):
-        told = heard.until("STATUS", "layers left")
-    assert told["STATUS"] == f"{planted.path} (overlay): layers left 29, by links"
+        told = heard.until("STATUS", "layers fit")
+    assert told["STATUS"] == f"{planted.path} (overlay): ok, 29 more layers fit, then links run out"
 
 
 def test_a_reload_is_told_from_its_beginning_to_its_end(
@@ -122,7 +122,9 @@ def test_a_reload_is_told_from_its_beginning_to_its_end(
         assert before <= int(begun["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
         ended = heard.next()
         assert ended["READY"] == "1"
-        assert ended["STATUS"].startswith("the configuration is refused, the old one stays; ")
+        assert ended["STATUS"].startswith(
+            "config reload failed, keeping the previous configuration; "
+        )
 
 
 def test_the_last_it_says_is_that_it_stops(

@@ -226,7 +226,7 @@ def test_systemd_knows_how_it_is(host: Host) -> None:
     assert host.systemd.shown(SERVICE, "SubState") == "running"
     assert "the configuration was read again" in host.systemd.journal()
     told = host.systemd.shown(SERVICE, "StatusText")
-    assert told.startswith("/var/lib/docker (overlay): layers left ")
+    assert told.startswith("/var/lib/docker (overlay): ok, ")
     pid = host.pid
     host.systemd.systemctl("stop", SERVICE)
     assert host.systemd.shown(SERVICE, "Result") == "success"

@@ -13,7 +13,7 @@ from browser import Browser, Page, chromium
 from needs import need_program
 from serving import served
 from stage import Stage, staged
-from statuses import CRITICAL, EVERY, FINE, LOW, root, status
+from statuses import CRITICAL, EVERY, OK, WARNING, root, status
 
 from exporter.demo.planted import PlantedRoot
 from exporter.thinking.orders import WatchState
@@ -160,19 +160,19 @@ def test_what_changes_is_shown_without_losing_the_readers_place(
 
 
 def test_roots_come_and_go_on_an_open_page(browser: Browser, stage: Stage) -> None:
-    stage.shown = status(watches={FINE.root: WatchState()}, ready=False)
+    stage.shown = status(watches={OK.root: WatchState()}, ready=False)
     headings = "[...document.querySelectorAll('h2')].map(h => h.textContent.trim())"
     with browser.page(stage.url) as page:
-        assert page.run(headings)[0].split() == ["/var/lib/docker", "first", "look"]
-        stage.shown = status(CRITICAL, FINE, LOW)
+        assert page.run(headings)[0].split() == ["/var/lib/docker", "pending"]
+        stage.shown = status(CRITICAL, OK, WARNING)
         page.run(ASK)
         page.await_that(f"{headings}.length == 4")
         assert page.run("document.title") == "critical · hardlink-exporter"
         assert page.run("document.querySelectorAll('button:disabled').length") == 0
-        stage.shown = status(FINE)
+        stage.shown = status(OK)
         page.run(ASK)
         page.await_that(f"{headings}.length == 2")
-        assert page.run("document.querySelector('.banner').className") == "banner fine"
+        assert page.run("document.querySelector('.banner').className") == "banner ok"
         assert page.complaints() == []
 
 
@@ -195,7 +195,7 @@ def test_a_daemon_that_is_gone_is_told_with_the_age_of_what_is_shown(
 
 
 def test_an_answer_that_is_not_the_page_is_not_shown(browser: Browser, stage: Stage) -> None:
-    stage.shown = status(FINE)
+    stage.shown = status(OK)
     told = "document.getElementById('state').textContent"
     with browser.page(stage.url) as page:
         stage.answer = 503
@@ -208,11 +208,11 @@ def test_an_answer_that_is_not_the_page_is_not_shown(browser: Browser, stage: St
 
 
 def test_without_scripts_the_page_is_whole_and_loads_anew(browser: Browser, stage: Stage) -> None:
-    stage.shown = status(LOW)
+    stage.shown = status(WARNING)
     with browser.page(stage.url, scripts=False) as page:
         document = page.call("DOM.getDocument", depth=-1)["root"]["nodeId"]
         html = page.call("DOM.getOuterHTML", nodeId=document)["outerHTML"]
-        assert "It stops before long." in html
+        assert "Running low." in html
         assert "shop/service0:1.0" in html
         search = page.call("DOM.querySelector", nodeId=document, selector="#find")["nodeId"]
         assert drawn(page, search) == "no box"
@@ -230,7 +230,7 @@ def drawn(page: Page, node: int) -> str:
 
 def test_no_state_is_wider_than_the_screen(browser: Browser, stage: Stage) -> None:
     unbroken = root(f"/{'long' * 60}", 3)
-    stage.shown = status(*EVERY, unbroken, watches={FINE.root: WatchState(trouble="x" * 300)})
+    stage.shown = status(*EVERY, unbroken, watches={OK.root: WatchState(trouble="x" * 300)})
     with browser.page(stage.url, width=320) as page:
         page.run("document.querySelector('details').open = true")
         for width in (320, 360, 768, 1000, 1200):
@@ -275,7 +275,7 @@ def test_every_word_can_be_read_in_both_themes(browser: Browser, stage: Stage, d
 
 
 def test_those_who_listen_or_use_keys_get_it_all(browser: Browser, stage: Stage) -> None:
-    stage.shown = status(LOW)
+    stage.shown = status(WARNING)
     with browser.page(stage.url) as page:
         page.call("Accessibility.enable")
         nodes = page.call("Accessibility.getFullAXTree")["nodes"]
@@ -291,7 +291,7 @@ def test_those_who_listen_or_use_keys_get_it_all(browser: Browser, stage: Stage)
         assert ("rowheader", "shop/service0:1.0") in said
         headings = [name for role, name in said if role == "heading"]
         assert headings[0] == "hardlink-exporter"
-        assert headings[1].split() == ["/srv/low", "overlay", "low"]
+        assert headings[1].split() == ["/srv/warning", "overlay", "warning"]
         for _ in range(40):
             page.press("Tab", 9)
             if page.run("document.activeElement.tagName") == "SUMMARY":
@@ -300,7 +300,7 @@ def test_those_who_listen_or_use_keys_get_it_all(browser: Browser, stage: Stage)
 
 
 def test_nothing_moves_for_those_who_want_it_still(browser: Browser, stage: Stage) -> None:
-    stage.shown = status(LOW)
+    stage.shown = status(WARNING)
     moves = "getComputedStyle(document.querySelector('.gauge .used')).transitionDuration"
     with browser.page(stage.url) as page:
         assert page.run(moves) == "0.4s"
@@ -317,13 +317,13 @@ def test_the_script_says_ages_in_the_words_of_the_server(browser: Browser, stage
 
 
 def test_ages_grow_while_a_page_is_open(browser: Browser, stage: Stage) -> None:
-    stage.shown = status(FINE)
+    stage.shown = status(OK)
     with browser.page(stage.url) as page:
         page.await_that("/^[4-9] s ago$/.test(document.querySelector('dd time').textContent)")
 
 
 def test_the_policy_stops_what_would_slip_through(browser: Browser, stage: Stage) -> None:
-    stage.shown = status(FINE)
+    stage.shown = status(OK)
     attacks = (
         "body.append(Object.assign(document.createElement('img'), {src: 'http://harm.invalid/'}))",
         "body.setAttribute('style', 'color: red')",

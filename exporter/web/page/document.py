@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from typing import Final
 from urllib.parse import quote
 
+from exporter.telling.assessment import Assessment, Level, assess_nothing
 from exporter.web.page.images import fair_shares
-from exporter.web.page.markup import chip, css_class, name, number, text
-from exporter.web.page.root import root_section, waiting_section
+from exporter.web.page.markup import chip, name, number, sentence, text
+from exporter.web.page.root import root_section
 from exporter.web.page.settings import refused, settings
-from exporter.web.page.verdict import SO_FAR, Level, Verdict, first_look, verdict
 from exporter.web.status import Status
 
 _HERE: Final = files(__package__)
@@ -41,21 +42,15 @@ _REFRESH: Final = 5
 
 def status_page(status: Status, metrics_path: str, now: float) -> str:
     """Write the page as of `now`, a unix time. No part of it asks the disk."""
-    view, config = status.view, status.config
-    answered = {report.root for report in view.reports}
-    waiting = [first_look(root) for root in view.watches if root not in answered]
-    judged = [verdict(report, config, now) for report in view.reports]
-    shares = fair_shares([len(report.images) for report in view.reports])
+    view, every = status.view, status.assessments(now)
+    level = max((one.level for one in every), default=assess_nothing(ready=status.ready)[0])
+    shares = fair_shares([len(one.report.images) if one.report else 0 for one in every])
     sections = [
         root_section(
-            report, view.watches.get(report.root), how, config, now, place=place, rows=rows
+            one, view.watches.get(one.root), status.config, now, place=place, rows=shares[place]
         )
-        for place, (report, how, rows) in enumerate(zip(view.reports, judged, shares, strict=True))
+        for place, one in enumerate(every)
     ]
-    sections += [
-        waiting_section(how.root, how, place) for place, how in enumerate(waiting, len(judged))
-    ]
-    every = judged + waiting
     main = "".join(
         [
             _banner(every, ready=status.ready),
@@ -71,7 +66,7 @@ def status_page(status: Status, metrics_path: str, now: float) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f'<noscript><meta http-equiv="refresh" content="{_REFRESH}"></noscript>'
-        f"<title>{_title(every)}</title><style>{_STYLE}</style></head>"
+        f"<title>{level.word} · hardlink-exporter</title><style>{_STYLE}</style></head>"
         f'<body data-build="{_BUILD}"><header><h1>hardlink-exporter</h1>'
         '<label class="scripted">Find <input type="search" id="find" autocomplete="off"'
         ' spellcheck="false" placeholder="image or file"></label>'
@@ -81,61 +76,47 @@ def status_page(status: Status, metrics_path: str, now: float) -> str:
     )
 
 
-def _worst(every: list[Verdict]) -> Verdict:
-    return max(every, key=lambda how: how.level)
-
-
-def _title(every: list[Verdict]) -> str:
-    word = _worst(every).word if every else "no root"
-    return f"{escape(word)} · hardlink-exporter"
-
-
-def _banner(every: list[Verdict], *, ready: bool) -> str:
+def _banner(every: Sequence[Assessment], *, ready: bool) -> str:
     """Say in one sentence whether anything is about to stop."""
     if not every:
-        if not ready:
-            return '<p class="banner looking">Looking for storage roots.</p>'
-        return (
-            '<p class="banner unknown">No storage root was found. Name one: hardlink-exporter serve'
-            " /var/lib/docker</p>"
-        )
-    worst = _worst(every)
-    sentence = text(worst.sentence[:1].upper() + worst.sentence[1:], 400)
-    told = f"{sentence}. <small>{name(worst.root)}</small>"
-    call = _CALLS[worst.level]
-    if worst.level is Level.FINE:
-        if any(how.word == SO_FAR for how in every):
-            call = "Nothing is about to stop so far."
-        told = told if len(every) == 1 else f"All {len(every)} roots are fine."
-    others = sum(how.level >= Level.UNKNOWN for how in every) - 1
+        level, said = assess_nothing(ready=ready)
+        hint = " Name one: hardlink-exporter serve /var/lib/docker" if ready else ""
+        return f'<p class="banner {level.word}">{sentence(said)}.{hint}</p>'
+    worst = max(every, key=lambda one: one.level)
+    told = f"{sentence(worst.sentence)}. <small>{name(worst.root)}</small>"
+    if worst.level is Level.OK and len(every) > 1:
+        told = f"All {len(every)} roots are ok."
+    others = sum(one.level >= Level.UNKNOWN for one in every) - 1
     if others > 0:
         more = "1 other root needs" if others == 1 else f"{number(others)} other roots need"
-        told += f" <br>{more} a look too."
-    return f'<p class="banner {css_class(worst.level)}"><b>{call}</b> {told}</p>'
+        told += f" <br>{more} attention too."
+    return f'<p class="banner {worst.level.word}"><b>{_CALLS[worst.level]}</b> {told}</p>'
 
 
 _CALLS: Final = {
-    Level.FINE: "Nothing is about to stop.",
-    Level.LOOKING: "Looking.",
-    Level.UNKNOWN: "It is not known when it stops.",
-    Level.LOW: "It stops before long.",
-    Level.OLD: "The figures are old.",
-    Level.DOWN: "A root gives no figures.",
-    Level.CRITICAL: "About to stop.",
+    Level.OK: "Nothing is about to run out.",
+    Level.INFO: "An image is near the depth limit.",
+    Level.PENDING: "Scanning.",
+    Level.INCOMPLETE: "Not all layers are counted.",
+    Level.UNKNOWN: "Not fully known.",
+    Level.WARNING: "Running low.",
+    Level.STALE: "The figures are stale.",
+    Level.DOWN: "No figures.",
+    Level.CRITICAL: "Almost exhausted.",
     Level.EXHAUSTED: "Exhausted.",
 }
 
 
-def _overview(every: list[Verdict]) -> str:
+def _overview(every: Sequence[Assessment]) -> str:
     """List the roots, worst first, where there are several."""
     if len(every) == 1:
         return ""
     rows = sorted(enumerate(every), key=lambda pair: -pair[1].level)
     items = "".join(
-        f'<li>{chip(how.level, how.word)} <a href="#root-{place}">{name(how.root)}</a>'
-        f" {text(how.driver or '')}"
-        f" <small>{text(how.sentence, 300)}</small></li>"
-        for place, how in rows
+        f'<li>{chip(one.level)} <a href="#root-{place}">{name(one.root)}</a>'
+        f" {text(one.driver or '')}"
+        f" <small>{text(one.sentence, 300)}</small></li>"
+        for place, one in rows
     )
     return f'<nav aria-label="Roots"><ul class="overview">{items}</ul></nav>' if items else ""
 

@@ -7,29 +7,27 @@ from typing import Final
 
 from exporter.config import Config
 from exporter.model import Problem, RootReport
+from exporter.telling.assessment import Assessment, percent
 from exporter.thinking.orders import WatchState
-from exporter.web.page.markup import moment, name, number, share, some, text
-from exporter.web.page.verdict import is_old
+from exporter.web.page.markup import moment, name, number, some, text
 
 MOST_PROBLEMS: Final = 50
 _SENTENCE: Final = 400
 
 
 def health(
-    report: RootReport, watch: WatchState | None, config: Config, now: float
+    one: Assessment, report: RootReport, watch: WatchState | None, config: Config, now: float
 ) -> Iterator[tuple[str, str]]:
     """Tell terms and what is known of each, as HTML."""
     scan = report.scan
-    old = ' <b class="old">old</b>' if is_old(report, config, now) else ""
-    yield "Figures current as of", f"{moment(scan.looked, now)}{old}"
-    if scan.complete:
-        yield "Coverage", "100 %<br><small>all image layers</small>"
-    else:
-        yield (
-            "Coverage",
-            f"{share(scan.coverage)} of image layers<br><small>until it is whole, layers left"
-            " means at most, most links at least</small>",
-        )
+    stale = ' <b class="stale">stale</b>' if one.stale else ""
+    yield "Figures current as of", f"{moment(scan.looked, now)}{stale}"
+    meaning = "until all are counted, layers left means at most, most links at least"
+    yield (
+        "Coverage",
+        f"{percent(scan.coverage)} of image layers<br>"
+        f"<small>{meaning if one.at_most else 'all are counted'}</small>",
+    )
     if scan.full is None:
         yield "Full pass", "the first is under way"
     else:
@@ -50,7 +48,7 @@ def _watch(watch: WatchState, interval: float) -> str:
         return f"active<br><small>{counted}</small>"
     why = f": {text(watch.trouble, _SENTENCE)}" if watch.trouble else ""
     return (
-        f'<b class="low">polling every {interval:g} s</b>'
+        f'<b class="warning">polling every {interval:g} s</b>'
         f"<br><small>changes are not seen as they happen{why}; {counted}</small>"
     )
 

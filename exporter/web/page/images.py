@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from exporter.config import Thresholds
+from exporter.config import Config
 from exporter.model import ImageFigures, LayersLeft, Resource, RootReport
-from exporter.web.page.markup import css_class, name, names, number, some
-from exporter.web.page.verdict import level_of, resource_level
+from exporter.telling.assessment import level_of
+from exporter.web.page.markup import name, names, number, some
 
 MOST_ROWS: Final = 2000
 """Images shown on one page, of all roots together, so that it stays below a megabyte."""
@@ -38,12 +38,12 @@ def fair_shares(wanted: Sequence[int], most: int = MOST_ROWS) -> list[int]:
     return shares
 
 
-def images_table(report: RootReport, thresholds: Thresholds, place: int, rows: int) -> str:
+def images_table(report: RootReport, config: Config, place: int, rows: int) -> str:
     """Write the table; `rows` is how many images may be in it."""
     images = report.images[:rows]
     if not report.images:
         return "<h3>Images</h3><p>No image yet.</p>" if report.up else ""
-    columns = _columns(images, thresholds)
+    columns = _columns(images, config)
     headings = "".join(
         f'<th scope="col" class="{c.kind}"><button type="button" disabled>{c.heading}</button></th>'
         for c in columns
@@ -65,15 +65,15 @@ def images_table(report: RootReport, thresholds: Thresholds, place: int, rows: i
     )
 
 
-def _columns(images: Sequence[ImageFigures], thresholds: Thresholds) -> list[_Column]:
+def _columns(images: Sequence[ImageFigures], config: Config) -> list[_Column]:
     """Choose the columns: what can run out for no image of this root has none."""
     has = {resource for image in images for resource in image.layers_left}
     columns = [_Column("image", "Image", _image)]
     for resource, heading in _HEADINGS.items():
         if resource in has:
-            columns.append(_Column(f"by-{resource}", heading, _left(resource, thresholds)))
+            columns.append(_Column(f"by-{resource}", heading, _left(resource, config)))
     if Resource.LINKS in has:
-        columns.append(_Column("chain", "Left in chain", _chain(thresholds)))
+        columns.append(_Column("chain", "Left in chain", _chain(config)))
     columns.append(_Column("depth", "Depth", lambda image: f'<td class="depth">{image.depth}</td>'))
     if Resource.LINKS in has:
         columns.append(_Column("file", "Tightest file", _file))
@@ -92,24 +92,25 @@ def _image(image: ImageFigures) -> str:
     return f'<th scope="row">{name(image.known_as, _NAME)}{more}</th>'
 
 
-def _left(resource: Resource, thresholds: Thresholds) -> Callable[[ImageFigures], str]:
+def _left(resource: Resource, config: Config) -> Callable[[ImageFigures], str]:
     def cell(image: ImageFigures) -> str:
         left = image.layers_left
         if resource not in left:
             return f'<td class="by-{resource}">-</td>'
-        kind = css_class(resource_level(resource, left[resource], thresholds))
-        return f'<td class="by-{resource} {kind}">{number(left[resource])}</td>'
+        level = level_of(resource, left[resource], config)
+        return f'<td class="by-{resource} {level.word}">{number(left[resource])}</td>'
 
     return cell
 
 
-def _chain(thresholds: Thresholds) -> Callable[[ImageFigures], str]:
+def _chain(config: Config) -> Callable[[ImageFigures], str]:
     def cell(image: ImageFigures) -> str:
         left: LayersLeft = image.chain_layers_left or {}
         if image.chain_layers_left is not None and Resource.LINKS not in left:
             return '<td class="chain">-</td>'
         least = left.get(Resource.LINKS)
-        return f'<td class="chain {css_class(level_of(least, thresholds))}">{number(least)}</td>'
+        level = level_of(Resource.LINKS, least, config)
+        return f'<td class="chain {level.word}">{number(least)}</td>'
 
     return cell
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Final
 
+from exporter.telling.assessment import Level
 from exporter.text import one_line
-from exporter.web.page.verdict import Level
 
 MINUTE: Final = 60
 HOUR: Final = 60 * MINUTE
@@ -34,6 +34,11 @@ def names(all_names: tuple[str, ...], most: int = 5) -> str:
     return f"{shown} and {number(more)} more" if more > 0 else shown
 
 
+def sentence(raw: str, most: int = 400) -> str:
+    """Give a sentence with its capital, without its full stop."""
+    return text(raw[:1].upper() + raw[1:], most)
+
+
 def number(n: int | None) -> str:
     """Give a number with its thousands apart; one that is not known is a question mark."""
     return "?" if n is None else f"{n:,}"
@@ -42,11 +47,6 @@ def number(n: int | None) -> str:
 def some(n: int, one: str, many: str = "") -> str:
     """Count things: `1 layer`, `2 layers`."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
-def share(part: float) -> str:
-    """Give a part of 1 as a percentage that is 100 only when it is all."""
-    return f"{int(part * 100)} %"
 
 
 def age(seconds: float) -> str:
@@ -70,14 +70,9 @@ def moment(at: float, now: float) -> str:
     )
 
 
-def css_class(level: Level) -> str:
-    """Give the class that colours what is at this level."""
-    return level.name.lower()
-
-
-def chip(level: Level, word: str) -> str:
-    """Give a coloured word."""
-    return f'<span class="chip {css_class(level)}">{escape(word)}</span>'
+def chip(level: Level) -> str:
+    """Give the level in its colour."""
+    return f'<span class="chip {level.word}">{level.word}</span>'
 
 
 def gauge(what: str, used: int, most: int, level: Level) -> str:
@@ -85,7 +80,7 @@ def gauge(what: str, used: int, most: int, level: Level) -> str:
     part = min(1.0, used / most)
     said = f"{used:,} of {most:,}"
     return (
-        f'<svg class="gauge {css_class(level)}" role="meter" aria-label="{escape(what)}"'
+        f'<svg class="gauge {level.word}" role="meter" aria-label="{escape(what)}"'
         f' aria-valuemin="0" aria-valuemax="{most}" aria-valuenow="{min(used, most)}"'
         f' aria-valuetext="{said}"><rect class="all" width="100%" height="100%" rx="3"/>'
         f'<rect class="used" width="{part * 100:.2f}%" height="100%" rx="3"/></svg>'

@@ -43,7 +43,7 @@ def refused(loaded: Loaded | None, now: float) -> str:
     if loaded is None or loaded.successful:
         return ""
     return (
-        '<p class="notice low">The newest configuration was refused; the one in force was read'
+        '<p class="notice warning">The newest configuration was refused; the one in force was read'
         f" {moment(loaded.at, now)}. The log says why.</p>"
     )
 
