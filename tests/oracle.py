@@ -40,6 +40,11 @@ def layers_left(tree: Path, limit: int) -> int | None:
     return min((max(0, limit - links[i]) // len(names[i]) for i in names), default=None)
 
 
+def copy_steps_left(free: int, tree: int) -> int:
+    """Count COPY steps where names take no inode: each keeps the tree and 12, and needs 24 at its peak."""
+    return 0 if free < tree + 24 else 1 + (free - tree - 24) // (tree + 12)
+
+
 def chain_of(diffs: list[str]) -> list[str]:
     chains: list[str] = []
     for diff in diffs:
@@ -70,11 +75,13 @@ def figures(root: Path, limit: int, free: int) -> dict[str, Any]:
                 links |= tree_facts(below)[1]
     by_links: dict[str, int | None] = {}
     by_inodes: dict[str, int] = {}
+    if not (root / "image/overlay/layerdb/mounts").exists():
+        free -= 1  # the first build makes it
     for chain, folder_name in cache.items():
         tree = root / "overlay" / folder_name / "root"
         if tree.exists():
             by_links[chain] = layers_left(tree, limit)
-            by_inodes[chain] = free // tree_facts(tree)[2]
+            by_inodes[chain] = copy_steps_left(free, tree_facts(tree)[2])
     return {
         "links_max": max(links.values(), default=None),
         "inodes": {

@@ -1,4 +1,4 @@
-"""The figures against a real Docker Engine: overlay2, and an engine that runs out of inodes."""
+"""The figures against a real Docker Engine: overlay2."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 from conftest import need_engine
-from disks import disk
-from engine import engine, tar, tar_of
+from engine import engine, tar
 from looking import image, look, look_one
-from needs import need_program
 
 from exporter.model import Kind
 
@@ -44,31 +42,6 @@ def test_an_engine_switched_to_overlay2_is_one_root_with_two_drivers(tmp_path: P
     ]
 
 
-def test_by_inodes_the_engine_never_fits_more_layers_than_told_and_at_most_two_percent_fewer(
-    tmp_path: Path,
-) -> None:
-    names, inodes = 1500, 168_000
-    with (
-        disk(tmp_path, "1500M", ["mkfs.ext4", "-q", "-N", str(inodes)]) as point,
-        engine(point, "overlay") as running,
-    ):
-        base = point / "base"
-        base.mkdir()
-        for i in range(names - 1):
-            (base / f"s{i:04}").symlink_to("target")
-        (base / "file").write_text("x\n")
-        layers = [tar_of(base), *(tar({f"f{i:03}": b"x"}) for i in range(124))]
-        running.load(layers[:1], "inodes:1")
-        told = image(look_one(running.root), "inodes:1")["layers_left"]["inodes"]
-        assert 100 <= told <= 120
-        fitted, said = told - 5, ""
-        while "no space left on device" not in said:
-            said = running.load(layers[: fitted + 2], "inodes:2")
-            fitted = look_one(running.root).layers[Kind.IMAGE] - 1
-        assert told * 0.98 <= fitted <= told
-
-
 @pytest.fixture(autouse=True)
 def _programs() -> None:
     need_engine()
-    need_program("mkfs.ext4")

@@ -31,7 +31,7 @@ from exporter.thinking.headroom import Tight
 from exporter.thinking.tree import INODE_BITS
 
 LINKS, INODES, DEPTH = Resource.LINKS, Resource.INODES, Resource.DEPTH
-BOTH = Terms(frozenset({LINKS, INODES}), inodes_free=1000)
+BOTH = Terms(frozenset({LINKS, INODES}), inodes_free=1612)
 
 BASE = LayerRecord("sha256:1", "f1", None)
 TOP = LayerRecord("sha256:2", "f2", "sha256:1")
@@ -134,6 +134,11 @@ def test_what_cannot_run_out_has_no_key_even_where_it_was_counted() -> None:
     assert told.layers_left == {INODES: 0, DEPTH: 123}
 
 
+def test_where_names_take_inodes_fewer_layers_fit() -> None:
+    told = found(terms=Terms(frozenset({INODES}), inodes_free=1612, names_cost=True))
+    assert told.layers_left == {INODES: 33, DEPTH: 123}
+
+
 def test_an_unknown_limit_is_unknown_and_not_absent() -> None:
     unknown = {f: replace(figures, tight=None) for f, figures in COUNTED.items()}
     told = found(unknown)
@@ -144,7 +149,7 @@ def test_an_unknown_limit_is_unknown_and_not_absent() -> None:
 def test_a_layer_without_files_cannot_run_out_of_links() -> None:
     told = found(COUNTED | {"f3": layer("f3")})
     (other,) = (i for i in told.images if i.id == OTHER.id)
-    assert other.layers_left == {INODES: 100, DEPTH: 124}
+    assert other.layers_left == {INODES: 72, DEPTH: 124}
 
 
 def test_among_equally_tight_layers_that_with_most_links_is_told() -> None:

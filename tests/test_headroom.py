@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model import LayersLeft, Resource
-from exporter.thinking.headroom import Tight, least, left_by_depth, left_by_inodes, left_by_links
+from exporter.thinking.headroom import (
+    STEP_KEEPS,
+    STEP_PEAK,
+    XATTR_PEAK,
+    Tight,
+    least,
+    left_by_depth,
+    left_by_inodes,
+    left_by_links,
+)
 from exporter.thinking.kinship import Kinship
 
 LINKS, INODES, DEPTH = Resource.LINKS, Resource.INODES, Resource.DEPTH
@@ -120,10 +129,58 @@ def test_a_tree_without_files_has_no_tightest_inode() -> None:
     assert tightest({}, {}, 100) is None
 
 
-@given(st.integers(0, 10**12), st.integers(1, 10**6))
-def test_as_many_trees_as_are_left_fit_in_the_free_inodes(free: int, cost: int) -> None:
-    left = left_by_inodes(free, cost)
-    assert left * cost <= free < (left + 1) * cost
+def steps_until_full(free: int, tree: int, *, names_cost: bool) -> int:
+    """Make COPY steps of one file, each on the last, until one finds too few free inodes."""
+    peak = STEP_PEAK + (XATTR_PEAK if names_cost else 0)
+    steps = 0
+    while tree + peak <= free:
+        free -= tree + STEP_KEEPS
+        tree += 1 if names_cost else 0
+        steps += 1
+    return steps
+
+
+@given(st.integers(0, 20_000), st.integers(1, 1500), st.booleans())
+def test_as_many_copy_steps_fit_in_the_free_inodes_as_are_told(
+    free: int, tree: int, names_cost: bool
+) -> None:
+    left = left_by_inodes(free, tree, names_cost=names_cost)
+    assert steps_until_full(free, tree, names_cost=names_cost) == left
+
+
+@given(st.integers(0, 10**18), st.integers(1, 10**9), st.booleans())
+def test_steps_by_inodes_are_exact_however_large_the_filesystem(
+    free: int, tree: int, names_cost: bool
+) -> None:
+    def need(steps: int) -> int:
+        earlier = steps - 1
+        if not names_cost:
+            return earlier * (tree + STEP_KEEPS) + tree + STEP_PEAK
+        keep = earlier * (tree + STEP_KEEPS) + earlier * (earlier - 1) // 2
+        return keep + tree + earlier + STEP_PEAK + XATTR_PEAK
+
+    left = left_by_inodes(free, tree, names_cost=names_cost)
+    assert left == 0 or need(left) <= free
+    assert free < need(left + 1)
+
+
+@pytest.mark.parametrize(
+    ("free", "tree", "names_cost", "left"),
+    [
+        (31, 8, False, 0),
+        (32, 8, False, 1),  # measured: 8 for the tree and 24 at the peak
+        (51, 8, False, 1),
+        (52, 8, False, 2),  # the first step keeps 20
+        (32, 8, True, 0),
+        (33, 8, True, 1),  # on tmpfs one more at the peak
+        (53, 8, True, 1),
+        (54, 8, True, 2),  # and the first step's file is in the second layer too
+        (0, 1, False, 0),
+        (0, 1, True, 0),
+    ],
+)
+def test_steps_by_inodes_of_known_cases(free: int, tree: int, names_cost: bool, left: int) -> None:
+    assert left_by_inodes(free, tree, names_cost=names_cost) == left
 
 
 @pytest.mark.parametrize(("depth", "left"), [(0, 125), (1, 124), (124, 1), (125, 0), (300, 0)])

@@ -172,7 +172,16 @@ def _terms(home: Home) -> thinking.Terms:
         can_run_out.add(Resource.LINKS)
     if home.driver.costs_a_tree and space.f_files:
         can_run_out.add(Resource.INODES)
-    return thinking.Terms(frozenset(can_run_out), space.f_ffree)
+    free = space.f_ffree - _made_once(home)
+    return thinking.Terms(frozenset(can_run_out), free, home.filesystem.link_costs_inode)
+
+
+def _made_once(home: Home) -> int:
+    """Tell how many inodes the engine's first build or container makes once and for all.
+
+    That is the folder of all mounts (moby v20.10.24 `layer/filestore.go`, SetMountID).
+    """
+    return 0 if os.path.isdir(home.image / "layerdb/mounts") else 1
 
 
 def _doubts(home: Home, layers: int) -> list[Problem]:

@@ -38,7 +38,7 @@ class LayerFigures:
     """What counting one folder gave.
 
     `tight` is of its stacked tree, None where it has none or the limit is not known; `cost`
-    the inodes that one more layer on it takes. `changed`: not all of it was seen, because it
+    the inodes that linking that tree again takes. `changed`: not all of it was seen, because it
     vanished or moved while we looked. `doubted`: something proved to be other than it was counted.
     """
 
@@ -63,10 +63,14 @@ class LayerFigures:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What holds for a whole root: what can run out besides depth, and how many inodes are free."""
+    """What holds for a whole root: what can run out besides depth, and how many inodes are free.
+
+    `names_cost`: each name takes an inode.
+    """
 
     can_run_out: frozenset[Resource]
     inodes_free: int = 0
+    names_cost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +159,9 @@ def _left(figures: LayerFigures, terms: Terms) -> LayersLeft:
     if figures.has_files and Resource.LINKS in terms.can_run_out:
         left[Resource.LINKS] = figures.tight.left if figures.tight else None
     if figures.cost is not None and Resource.INODES in terms.can_run_out:
-        left[Resource.INODES] = left_by_inodes(terms.inodes_free, figures.cost)
+        left[Resource.INODES] = left_by_inodes(
+            terms.inodes_free, figures.cost, names_cost=terms.names_cost
+        )
     return left
 
 
