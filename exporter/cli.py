@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 import click
 
 from exporter.commands.common import version
+from exporter.commands.output import guard_streams
 from exporter.errors import UserError
 from exporter.text import one_line
 
@@ -54,9 +55,9 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line; whatever goes wrong is one sentence and an exit code."""
     code = 0
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    guard_streams()
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
     try:
         with cli.make_context("hardlink-exporter", sys.argv[1:]) as context:
             cli.invoke(context)

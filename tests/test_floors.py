@@ -13,7 +13,7 @@ import exporter
 PACKAGE = Path(exporter.__file__).parent
 
 FLOORS = [
-    {"model", "text", "errors", "durations"},
+    {"model", "text", "errors", "durations", "processes"},
     {"thinking"},
     {"disk"},
     {"looking"},
@@ -22,7 +22,7 @@ FLOORS = [
     {"telling"},
     {"rules"},
     {"web", "demo"},
-    {"daemon"},
+    {"daemon", "oneshot"},
     {"commands"},
     {"cli"},
     {"__main__"},

@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from exporter.config import Config, load_config
+from exporter.durations import seconds
 from exporter.logs import FORMATS, LEVELS
 
 DEFAULT_PORT: Final = 10650
@@ -54,6 +55,28 @@ _COMMON: Final = (
 )
 
 Command = Callable[..., None]
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, value: str) -> float:
+    try:
+        read = seconds(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
+    if not read:
+        raise click.BadParameter("it should be greater than 0", context, parameter)
+    return read
+
+
+scan_timeout = click.option(
+    "--scan.timeout",
+    "timeout",
+    callback=_seconds,
+    metavar="DURATION",
+    default="10m",
+    show_default=True,
+    help="Give up a root that makes no progress for this long, as on a dead mount.",
+)
+"""The flag of all commands that look at roots once."""
 
 
 def common(command: Command) -> Command:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from exporter.commands.common import common, config_of
+from exporter.commands.output import write_stdout
 from exporter.logs import start_logging
 from exporter.rules.book import all_groups
 from exporter.rules.render import to_yaml
@@ -21,4 +22,4 @@ def rules(config_file: Path | None, log_level: str, log_format: str, rootfs: Pat
     """
     start_logging(log_level, log_format)
     del rootfs  # rules look at no root
-    click.echo(to_yaml(all_groups(config_of(config_file))), nl=False)
+    write_stdout(to_yaml(all_groups(config_of(config_file))))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import subprocess
-import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Final
 
 from exporter.logs import logger
 from exporter.model import Problem, Reports
+from exporter.processes import start
 from exporter.thinking.orders import Answer, Orders, WatchState
 
 RESTART_SECONDS: Final = 5.0
@@ -86,22 +86,17 @@ class Keeper:
 
     def _keep_one(self) -> None:
         """Start a worker and hear it until it ends."""
-        ours, theirs = multiprocessing.Pipe()
-        with ours:
-            with self._lock, theirs:
-                if self._stopped.is_set():
-                    return
-                fd = theirs.fileno()
-                self._process = subprocess.Popen(  # noqa: S603  (our own program)
-                    [sys.executable, "-m", "exporter.daemon.worker", str(fd)],
-                    pass_fds=[fd],
-                    stdin=subprocess.DEVNULL,
-                )
-                ours.send(self.orders)
-                self._pipe = ours
+        with self._lock:
+            if self._stopped.is_set():
+                return
+            self._process, pipe = start("exporter.daemon.worker")
+            with suppress(OSError):  # it died at once; that is heard below
+                pipe.send(self.orders)
+            self._pipe = pipe
+        with pipe:
             try:
                 while True:
-                    self._hear(ours.recv())
+                    self._hear(pipe.recv())
             except (EOFError, OSError):
                 pass
             finally:

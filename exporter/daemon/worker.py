@@ -1,27 +1,24 @@
 """The process that walks one root: low in CPU and I/O priority, apart from the web server.
 
-It is started as `python -m exporter.daemon.worker FD`, where FD is its end of a pipe: orders come
+It is started as `python -P -m exporter.daemon.worker FD`, where FD is its end of a pipe: orders come
 in, answers go out. It ends when the pipe does. It imports nothing of the web stack, and a
 walk that hangs on a dead mount hangs this process alone.
 """
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
-import platform
 import signal
 import sys
 import time
 import traceback
-from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import Final
 
 from exporter.looking.driven import down
 from exporter.looking.watched import WatchedRoot
+from exporter.processes import be_a_good_neighbour, end_with_parent
 from exporter.thinking.attempts import RIPE_SECONDS
 from exporter.thinking.orders import Answer, Orders
 
@@ -37,22 +34,11 @@ POLL_SECONDS: Final = 5.0
 SOONEST_SECONDS: Final = 0.5
 """Shortest pause between two looks that no event asked for."""
 
-_LOWEST: Final = 19
-
-_FIRST_TO_GO: Final = "1000"
-"""proc(5), oom_score_adj: where memory runs out, this process is ended before any other."""
-
-_IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30, "ppc64le": 273, "s390x": 282}
-"""Number of the system call, by machine (arch/*/entry/syscalls, include/uapi/asm-generic/unistd.h)."""
-
-_WHO_PROCESS: Final = 1  # include/uapi/linux/ioprio.h: IOPRIO_WHO_PROCESS
-_CLASS_IDLE: Final = 3 << 13  # include/uapi/linux/ioprio.h: IOPRIO_CLASS_IDLE
-_PARENT_DEATH: Final = 1  # include/uapi/linux/prctl.h: PR_SET_PDEATHSIG
-
 
 def main() -> None:
     """Look at a root again and again, as ordered, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon; it closes the pipe
+    end_with_parent()
     be_a_good_neighbour()
     pipe: Connection[Answer, Orders] = Connection(int(sys.argv[1]))
     try:
@@ -126,18 +112,6 @@ def _let_it_rest(happened: int) -> None:
         left = LONGEST_BURST - (time.monotonic() - begun)
         if left <= 0 or not wait([happened], min(left, QUIET_SECONDS)):
             return
-
-
-def be_a_good_neighbour() -> None:
-    """Take the lowest priority of CPU, I/O and memory, and end with the process that started us."""
-    os.nice(_LOWEST)
-    with suppress(OSError):  # no /proc
-        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PARENT_DEATH, signal.SIGKILL)
-    number = _IOPRIO_SET.get(platform.machine())
-    if number is not None:
-        libc.syscall(number, _WHO_PROCESS, 0, _CLASS_IDLE)
 
 
 def _look(root: WatchedRoot, pipe: Connection[Answer, Orders]) -> Answer:

@@ -93,7 +93,20 @@ def discovered_roots(rootfs: Path, links_limits: Mapping[str, int]) -> tuple[Roo
 
     Raises RootsError when daemon.json is there but cannot be understood.
     """
-    path = _data_root(seen_path(DAEMON_JSON, rootfs)) or DEFAULT_ROOT
+    found = (roots_at(path, rootfs, links_limits) for path in candidates(rootfs))
+    return tuple(root for roots in found for root in roots)
+
+
+def candidates(rootfs: Path) -> tuple[str, ...]:
+    """The paths where a root may lie, from the engine's configuration; none of them is looked at.
+
+    Raises RootsError when that cannot be understood.
+    """
+    return (_data_root(seen_path(DAEMON_JSON, rootfs)) or DEFAULT_ROOT,)
+
+
+def roots_at(path: str, rootfs: Path, links_limits: Mapping[str, int]) -> tuple[Root, ...]:
+    """The root at a path, if there is one, and the user-namespaced ones below it."""
     seen = seen_path(path, rootfs)
     places = [(path, seen)] if _is_store(seen) else []
     try:

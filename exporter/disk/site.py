@@ -51,6 +51,14 @@ class Site:
             return path
         return seen_path(f"/{os.path.relpath(path, self.rootfs)}", self.rootfs)
 
+    def identity(self) -> tuple[int, int] | None:
+        """Device and inode number of the root's folder; None where it is not there to be asked."""
+        try:
+            status = os.stat(self.seen())
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
     def holds(self, driver: Driver) -> bool:
         """Whether this root holds a driver's layers.
 

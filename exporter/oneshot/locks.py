@@ -1,0 +1,101 @@
+"""Lock files: no two processes work on one root, however many commands are started.
+
+A child process holds the lock of its root for as long as it exists: the kernel releases a flock(2)
+when the last descriptor is closed, and a process that hangs on a dead mount keeps its own. The
+file says the process's id; its time is that of the process's last sign of life.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+PLACES: Final = ("/run", "/tmp", "/dev/shm")  # noqa: S108  (the folder below is ours alone)
+"""Where the folder of lock files may lie. The environment has no say: cron's is another."""
+
+_KILLED: Final = 1 << 8
+"""proc(5), status, `SigPnd`: SIGKILL (9) is pending. Such a process hangs in the kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds a lock.
+
+    `pid` is None where it is not known yet. `stamp` changes with each of its signs of life.
+    `is_stuck`: it was killed and does not end.
+    """
+
+    pid: int | None
+    stamp: int
+    is_stuck: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """One lock file: its name in the open folder `folder`."""
+
+    folder: int
+    name: str
+
+    @classmethod
+    def of(cls, folder: int, key: str) -> Self:
+        """Give the lock of what `key` names."""
+        return cls(folder, hashlib.sha256(os.fsencode(key)).hexdigest()[:32])
+
+    def take(self) -> int | None:
+        """Take the lock and give its open descriptor, or None where another has it."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(self.name, flags, 0o600, dir_fd=self.folder)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        return fd
+
+    def holder(self) -> Holder:
+        """Tell who holds the lock, from what its file says."""
+        fd = os.open(self.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.folder)
+        try:
+            said, stamp = os.read(fd, 20), os.stat(fd).st_mtime_ns
+        finally:
+            os.close(fd)
+        pid = int(said) if said.isdigit() else None
+        return Holder(pid, stamp, pid is not None and is_stuck(pid))
+
+
+def is_stuck(pid: int) -> bool:
+    """Whether a process was killed and does not end."""
+    with suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text("utf-8", "replace")
+        pending = re.findall(r"^S(?:ig|hd)Pnd:\s*([0-9a-f]+)$", status, re.MULTILINE)
+        return any(int(signals, 16) & _KILLED for signals in pending)
+    return False
+
+
+def open_lock_folder(places: Sequence[str] = PLACES) -> int | None:
+    """Open this user's folder of lock files, made where it is missing; None where none can be had.
+
+    In a folder that all may write to, others may have put something under its name. So it must be
+    a folder, no symlink, owned by this user, and closed to all others.
+    """
+    user = os.geteuid()
+    for place in places:
+        path = f"{place}/hardlink-exporter-{user}"
+        with suppress(OSError):
+            with suppress(FileExistsError):
+                os.mkdir(path, 0o700)
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            status = os.stat(fd)
+            if status.st_uid == user and not stat.S_IMODE(status.st_mode) & 0o077:
+                return fd
+            os.close(fd)
+    return None

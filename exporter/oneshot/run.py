@@ -1,0 +1,164 @@
+"""One job under way: its process, what it said, and how it ends.
+
+Nothing here waits for a process that may hang: it is killed and left to itself. The limit of a job
+that must wait for its lock goes on while it waits, and the holder's signs of life put it off. So a
+command takes no longer than its limit without progress, whoever was first.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Final, Generic
+
+from exporter.durations import duration
+from exporter.errors import UserError
+from exporter.logs import logger
+from exporter.oneshot.job import (
+    Beat,
+    Counted,
+    Failed,
+    Found,
+    Further,
+    Identity,
+    Job,
+    Message,
+    Stands,
+    T,
+)
+from exporter.oneshot.locks import Lock
+from exporter.processes import start
+
+DYING_SECONDS: Final = 1.0
+"""A killed process that is there after this long hangs in the kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T]):
+    """What became of a job: it `found` something, or else `error` says why not.
+
+    `waiting`: nothing is known yet, and it gave no sign of life for a while.
+    """
+
+    job: Job[T]
+    found: T | None = None
+    error: UserError | None = None
+    waiting: bool = False
+
+
+class Run(Generic[T]):
+    """One job under way."""
+
+    def __init__(self, job: Job[T], limit: float, locks: int | None) -> None:
+        self.job = job
+        self.limit = limit
+        self.heard_at = time.monotonic()
+        self.outcome: Outcome[T] | None = None
+        self.identity: Identity | None = None
+        self.pipe: Connection[Job[T], Message] | None = None
+        self.locks = locks
+        self._lock = None if locks is None else Lock.of(locks, job.key)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stamp = 0
+
+    @property
+    def so_far(self) -> Outcome[T]:
+        """The outcome as far as it is known."""
+        silent = time.monotonic() - self.heard_at
+        still = UserError(f"no sign of progress for {duration(int(silent))}, still waiting")
+        return self.outcome or Outcome(self.job, error=still, waiting=True)
+
+    def begin(self) -> bool:
+        """Start the process, if nobody else works on the same; tell whether it is started."""
+        descriptors = []
+        try:
+            if self._lock is not None:
+                fd = self._lock.take()
+                if fd is None:
+                    self._see_holder(self._lock)
+                    return False
+                descriptors = [fd]
+            self._process, self.pipe = start("exporter.oneshot.child", *descriptors, detached=True)
+            with suppress(ConnectionError):  # it ended at once; that is heard
+                self.pipe.send(self.job)
+        except OSError as error:
+            self._fail(f"no process can be started: {error.strerror}")
+            return False
+        finally:
+            for fd in descriptors:  # the child has its own
+                os.close(fd)
+        return True
+
+    def _see_holder(self, lock: Lock) -> None:
+        holder = lock.holder()
+        if holder.stamp != self._stamp:
+            self._stamp, self.heard_at = holder.stamp, time.monotonic()
+        if holder.is_stuck:
+            self._fail(
+                f"an earlier look at it still hangs: process {holder.pid} cannot end until the"
+                " mount answers or is gone, and no other is started"
+            )
+
+    def hear(self) -> list[Message]:
+        """Take in what the process says, and give it."""
+        messages: list[Message] = []
+        try:
+            while self.outcome is None and self.pipe is not None and self.pipe.poll():
+                message = self.pipe.recv()
+                self.heard_at = time.monotonic()
+                self._take_in(message)
+                messages.append(message)
+        except (EOFError, OSError):
+            self._fail(f"its process ended without an answer{self._how_it_ended()}")
+        return messages
+
+    def _take_in(self, message: Message) -> None:
+        match message:
+            case Stands(identity):
+                self.identity = identity
+            case Found(value):
+                self.outcome = Outcome(self.job, found=value)  # type: ignore[arg-type]
+            case Failed(error, traceback):
+                if traceback:
+                    logger().error("looking once failed", name=self.job.name, failure=traceback)
+                self.outcome = Outcome(self.job, error=error)
+            case Beat() | Counted() | Further():
+                pass
+
+    def give_up_late(self) -> None:
+        """Give up what made no progress within the limit."""
+        if time.monotonic() - self.heard_at < self.limit:
+            return
+        silence = f"no progress for {duration(self.limit)}"
+        if self._process is None:
+            self._fail(f"another look at it is under way and made {silence}")
+            return
+        self.end()
+        try:
+            self._process.wait(DYING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._fail(
+                f"{silence}, and process {self._process.pid} cannot end until the mount answers or"
+                " is gone"
+            )
+        else:
+            self._fail(f"{silence}, so it was given up; a slow disk needs a longer --scan.timeout")
+
+    def end(self) -> None:
+        """Kill the process, without waiting for its end."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _fail(self, what: str) -> None:
+        self.outcome = Outcome(self.job, error=UserError(what))
+
+    def _how_it_ended(self) -> str:
+        try:
+            code = self._process.wait(DYING_SECONDS) if self._process else 0
+        except subprocess.TimeoutExpired:
+            return ""
+        return f": killed by signal {-code}, as where memory runs out" if code < 0 else ""

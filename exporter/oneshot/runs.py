@@ -1,0 +1,105 @@
+"""Running jobs, each in a process of its own, with a time limit that progress puts off."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import wait
+from typing import Any, Final
+
+from exporter.logs import logger
+from exporter.oneshot.job import Counted, Further, Job, Message, Stands, T
+from exporter.oneshot.locks import open_lock_folder
+from exporter.oneshot.run import Outcome, Run
+
+POLL_SECONDS: Final = 0.1
+"""How often locks and time limits are looked at."""
+
+SILENT_SECONDS: Final = 10.0
+"""What is known is told meanwhile when the other jobs gave no sign of life for so long."""
+
+Progress = Callable[[str, int, int | None], object]
+"""Takes a job's name, and how many folders of how many are counted (None: not known yet)."""
+
+Meanwhile = Callable[[list[Outcome[T]]], object]
+
+
+def nobody(*_: object) -> None:
+    """Take in what nobody asked for."""
+
+
+def run_jobs(
+    jobs: Sequence[Job[T]],
+    limit: float,
+    progress: Progress = nobody,
+    meanwhile: Meanwhile[T] = nobody,
+) -> list[Outcome[T]]:
+    """Run jobs at the same time, each given up after `limit` seconds without progress.
+
+    The outcomes are in the order of the jobs; a job's further ones follow it. Of two that look at
+    the same folder under two names, the first has an outcome. `meanwhile` is given what
+    is known when all that is missing is silent.
+    """
+    locks = open_lock_folder()
+    if locks is None:
+        logger().warning(
+            "no folder for lock files: each scan that hangs leaves a process of its own"
+        )
+    runs = [Run(job, limit, locks) for job in jobs]
+    told = 0
+    try:
+        while any(run.outcome is None for run in runs):
+            _step(runs, progress)
+            known = sum(run.outcome is not None for run in runs)
+            if told < known < len(runs) and _all_silent(runs, limit):
+                told = known
+                meanwhile([run.so_far for run in runs])
+    finally:
+        for run in runs:
+            run.end()
+        if locks is not None:
+            os.close(locks)
+    return [run.so_far for run in runs]
+
+
+def _step(runs: list[Run[Any]], progress: Progress) -> None:
+    """Start what can be started, hear what is said within a moment, give up what is late."""
+    waiting = [run for run in runs if run.outcome is None]
+    for run in waiting:
+        if run.pipe is None and run.begin():
+            progress(run.job.name, 0, None)
+    wait([run.pipe for run in waiting if run.pipe is not None], POLL_SECONDS)
+    for run in waiting:
+        for message in run.hear():
+            if run in runs:
+                _follow(runs, run, message, progress)
+    for run in waiting:
+        if run.outcome is None:
+            run.give_up_late()
+
+
+def _follow(runs: list[Run[Any]], run: Run[Any], message: Message, progress: Progress) -> None:
+    """Do what a message asks for."""
+    match message:
+        case Counted(done, of):
+            progress(run.job.name, done, of)
+        case Stands():
+            _drop_twins(runs, run)
+        case Further(jobs):
+            place = runs.index(run) + 1
+            runs[place:place] = [Run(job, run.limit, run.locks) for job in jobs]
+
+
+def _drop_twins(runs: list[Run[Any]], run: Run[Any]) -> None:
+    """Keep the first of the runs that look at the same folder."""
+    first, *others = [other for other in runs if other.identity == run.identity]
+    for other in others:
+        other.end()
+        runs.remove(other)
+        logger().info("one root under two names", root=first.job.name, left_out=other.job.name)
+
+
+def _all_silent(runs: list[Run[Any]], limit: float) -> bool:
+    now, long = time.monotonic(), min(SILENT_SECONDS, limit / 2)
+    return all(now - run.heard_at >= long for run in runs if run.outcome is None)
