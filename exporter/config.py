@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from exporter.alerting import Alerts
-from exporter.text import normal_path
+from exporter.text import alike, normal_path, path_text
 from exporter.thinking.orders import RECONCILE_SECONDS
 from exporter.yamlfile import Section, parse_as, read_bytes
 
@@ -24,6 +24,12 @@ def _by_root(limits: dict[str, int]) -> dict[str, int]:
     if len(normal) < len(limits):
         raise ValueError("it should name each root once")
     return normal
+
+
+def _told_apart(paths: tuple[str, ...]) -> tuple[str, ...]:
+    if (pair := alike(paths)) is not None:
+        raise ValueError(f"{pair[0]!r} and {pair[1]!r} would both be told as {path_text(pair[0])}")
+    return paths
 
 
 AbsoluteText = Annotated[str, AfterValidator(_absolute)]
@@ -71,7 +77,7 @@ class Config(Section):
     inode may have.
     """
 
-    roots: tuple[AbsolutePath, ...] = ()
+    roots: Annotated[tuple[AbsolutePath, ...], AfterValidator(_told_apart)] = ()
     links_limits: Annotated[dict[AbsoluteText, Links], AfterValidator(_by_root)] = Field(
         default_factory=dict
     )

@@ -8,6 +8,8 @@ import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 import exporter
 
 PACKAGE = Path(exporter.__file__).parent
@@ -94,8 +96,9 @@ def test_what_is_told_is_made_of_reports_alone() -> None:
     assert {name: found for name, found in reaching.items() if found} == {}
 
 
-def test_a_worker_imports_nothing_of_the_web_stack() -> None:
-    words = "import exporter.daemon.worker, sys; print(*sys.modules, sep='\\n')"
+@pytest.mark.parametrize("process", ["daemon.worker", "oneshot.child, exporter.oneshot.work"])
+def test_a_process_that_looks_at_a_root_imports_nothing_of_the_web_stack(process: str) -> None:
+    words = f"import exporter.{process}, sys; print(*sys.modules, sep='\\n')"
     loaded = subprocess.check_output([sys.executable, "-c", words], text=True).split()
     stack = {"asyncio", "hypercorn", "prometheus_client", "click", "pydantic", "rich", "ssl"}
     assert stack & set(loaded) == set()

@@ -53,9 +53,6 @@ REPORT = RootReport(
 )
 
 GOLDEN = """\
-hardlink_exporter_build_info{python="PY",version="1.2"} 1.0
-hardlink_exporter_config_last_reload_successful 1.0
-hardlink_exporter_config_last_reload_success_timestamp_seconds 1.6e+09
 hardlink_root_up{root="/var/lib/docker"} 1.0
 hardlink_root_info{driver="overlay",fstype="ext4",limit_source="table",root="/var/lib/docker"} 1.0
 hardlink_links_limit{driver="overlay",root="/var/lib/docker"} 65000.0
@@ -96,12 +93,12 @@ hardlink_problems{driver="overlay",reason="tar_split",root="/var/lib/docker"} 0.
 hardlink_problems{driver="overlay",reason="mount",root="/var/lib/docker"} 0.0
 hardlink_problems{driver="overlay",reason="limit_unknown",root="/var/lib/docker"} 0.0
 hardlink_problems{driver="overlay",reason="limit_exceeded",root="/var/lib/docker"} 0.0
-""".replace("PY", platform.python_version())
+"""
 
 
 def lines(*reports: RootReport, images: int = 10) -> str:
     """Give the sample lines, without HELP and TYPE."""
-    view = View(reports, "1.2", images, Loaded(True, 1_600_000_000.0))
+    view = View(reports, "1.2", images)
     text = to_text(view)
     return "".join(f"{line}\n" for line in text.splitlines() if not line.startswith("#"))
 
@@ -136,7 +133,7 @@ def test_what_is_unknown_has_no_sample() -> None:
 
 def test_a_root_that_is_down_has_only_its_up_and_its_problems() -> None:
     down = RootReport("/gone", ScanFacts(False, 0, 1.0))
-    others = [x for x in lines(down).splitlines() if "exporter" not in x and "problems" not in x]
+    others = [x for x in lines(down).splitlines() if "problems" not in x]
     assert others == ['hardlink_root_up{root="/gone"} 0.0']
 
 
@@ -157,7 +154,30 @@ def test_images_are_those_with_least_left_ties_by_name_and_none_when_turned_off(
 def test_every_metric_has_its_help_and_type_even_without_samples() -> None:
     text = to_text(View((), "1.2", 10))
     helped = [line.split()[2] for line in text.splitlines() if line.startswith("# HELP")]
-    assert helped == [f"hardlink_{gauge.name}" for gauge in FIGURES]
+    assert helped == [f"hardlink_{gauge.name}" for gauge in FIGURES if "root" in gauge.labels]
+    assert not [name for name in helped if "exporter" in name]
+
+
+def test_the_daemon_tells_of_itself_as_well() -> None:
+    view = View((), "1.2", 10, Loaded(True, 1_600_000_000.0))
+    registry = CollectorRegistry()
+    registry.register(ViewCollector(lambda: view))
+    told = [x for x in generate_latest(registry).decode().splitlines() if not x.startswith("#")]
+    assert told == [
+        f'hardlink_exporter_build_info{{python="{platform.python_version()}",version="1.2"}} 1.0',
+        "hardlink_exporter_config_last_reload_successful 1.0",
+        "hardlink_exporter_config_last_reload_success_timestamp_seconds 1.6e+09",
+    ]
+
+
+def test_files_of_two_roots_in_one_folder_hold_no_series_twice() -> None:
+    """node_exporter reads all files of its textfile folder as one, and refuses a series twice."""
+    other = replace(REPORT, root="/data/docker")
+    both = [
+        line.rpartition(" ")[0] for report in (REPORT, other) for line in lines(report).splitlines()
+    ]
+    assert len(both) == 2 * len(GOLDEN.splitlines())
+    assert len(both) == len(set(both))
 
 
 @given(

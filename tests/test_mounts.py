@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.disk.mounts import Mount, covered_below, mount_of, parse_mountinfo, read_mounts
+from exporter.disk.mounts import (
+    Mount,
+    MountTableError,
+    covered_below,
+    mount_of,
+    parse_mountinfo,
+    read_mounts,
+)
 
 EXT4 = b"36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext4 /dev/root rw,errors=continue\n"
 
@@ -82,7 +89,7 @@ def test_an_option_is_told_by_its_key() -> None:
 def test_mounts_are_read_from_the_folder_that_is_given(tmp_path: Path) -> None:
     (tmp_path / "mountinfo").write_bytes(EXT4 * 2)
     assert [m.id for m in read_mounts(tmp_path)] == [36, 36]
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(MountTableError, match="/nowhere/mountinfo cannot be read: No such file"):
         read_mounts(tmp_path / "nowhere")
 
 

@@ -142,6 +142,14 @@ def test_a_name_that_is_no_text_is_shown_as_text_and_still_reached() -> None:
     assert named_roots([path], HOST, {}) == (Root("/d\\xff", Path(path)),)
 
 
+def test_two_roots_that_would_have_one_label_are_refused_in_one_sentence() -> None:
+    with pytest.raises(RootsError) as error:
+        named_roots([os.fsdecode(b"/d/\xff"), "/other", "/d/\\xff"], HOST, {})
+    assert str(error.value) == (
+        r"the roots '/d/\xff' and '/d/\\xff' would both be told as /d/\xff; name one only"
+    )
+
+
 # Roots that are found.
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.text import one_line, path_text, shown_name, valid
+from exporter.text import alike, one_line, path_text, shown_name, valid
 
 any_text = st.text(st.characters(exclude_categories=[]))
 valid_text = st.text()
@@ -67,7 +68,7 @@ def test_one_line_has_no_control_character_and_is_never_longer_than_asked(
     text: str, most: int
 ) -> None:
     line = one_line(text, most)
-    assert [c for c in line if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")] == []
+    assert [c for c in line if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")] == []
     assert len(line.splitlines()) <= 1
     assert most == 0 or len(line) <= most
     line.encode()
@@ -106,11 +107,42 @@ def test_one_line_of_one_line_changes_nothing_more(text: str) -> None:
         ("\u200b\u2066\ufeff", r"\u200b\u2066\ufeff"),
         ("\u2028", r"\u2028"),
         ("\ud800", r"\ud800"),
-        ("漢字 é", "漢字 é"),
+        ("\u00ad", r"\xad"),
+        ("\u180e", r"\u180e"),
+        ("\U0001d173\U000e0001", r"\U0001d173\U000e0001"),
+        ("\u034f\u115f\u3164\uffa0\u2800", r"\u034f\u115f\u3164\uffa0\u2800"),
+        ("a\u00a0b\u3000c", r"a\xa0b\u3000c"),
+        ("\ue000", r"\ue000"),
+        ("❤\ufe0f", r"❤\ufe0f"),
+        ("漢字 é 👍", "漢字 é 👍"),
     ],
 )
 def test_controls_and_invisible_characters_are_written_as_numbers(text: str, expected: str) -> None:
     assert expected == one_line(text)
+
+
+IGNORABLE = (
+    *((0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5)),
+    *((0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164)),
+    *((0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8)),
+    *((0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF)),
+)
+"""Unicode's DerivedCoreProperties.txt: Default_Ignorable_Code_Point."""
+
+
+def test_every_character_of_unicode_is_shown_as_itself_or_if_it_shows_nothing_as_its_number() -> (
+    None
+):
+    """Invisible are controls, formats, spaces but the plain one, and what has no meaning."""
+    invisible = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}
+    ignorable = {chr(i) for first, last in IGNORABLE for i in range(first, last + 1)}
+    for character in map(chr, range(sys.maxunicode + 1)):
+        hides = unicodedata.category(character) in invisible or character in ignorable
+        escaped = (hides and character != " ") or character == "\u2800"  # the Braille blank
+        line = one_line(character)
+        assert (line != character) == escaped, hex(ord(character))
+        if escaped:
+            assert line.lower().endswith(f"{ord(character):x}")
 
 
 @pytest.mark.parametrize(
@@ -127,3 +159,9 @@ def test_a_path_made_on_disk_is_shown_as_valid_text(tmp_path: Path, raw: bytes) 
     (name,) = os.listdir(tmp_path)
     assert path_text(name) == raw.decode("utf-8", "backslashreplace")
     assert path_text(tmp_path / name) == f"{tmp_path}/{path_text(name)}"
+
+
+def test_two_paths_that_are_told_by_the_same_text_are_found_and_one_given_twice_is_not() -> None:
+    byte, letters = os.fsdecode(b"/d\xff"), "/d\\xff"
+    assert alike(["/a", byte, "/b", letters]) == (byte, letters)
+    assert alike(["/a", byte, "/a", byte, "/é"]) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import Final
 
 import click
 import yaml
@@ -12,11 +13,15 @@ import yaml
 from exporter.commands.common import DEFAULT_PORT, absolute, common, config_of, version
 from exporter.config import Config
 from exporter.daemon.program import MOST_REQUESTS, Daemon
-from exporter.disk.roots import roots_of
+from exporter.disk.roots import named_roots
 from exporter.errors import UserError
 from exporter.logs import logger, start_logging
+from exporter.oneshot.looks import Host, find_roots
 from exporter.web.rotation import WebSettings
 from exporter.web.sockets import inherited, listen, shown
+
+_SEARCH_SECONDS: Final = 60.0
+"""How long `--config.check` waits for a place where a root may lie to answer."""
 
 
 @click.command()
@@ -84,6 +89,7 @@ def serve(
     if not metrics_path.startswith("/") or metrics_path == "/":
         raise UserError("--web.telemetry-path: it should begin with / and be more than that")
     settings = WebSettings(web_config)
+    named_roots(root, rootfs, {})  # tells what is wrong with their names
     if check:
         _say_in_force(config_of(config_file), root, rootfs, addresses)
         if web_config is not None:
@@ -103,8 +109,9 @@ def serve(
 def _say_in_force(
     config: Config, named: tuple[str, ...], rootfs: Path, addresses: tuple[str, ...]
 ) -> None:
-    roots = roots_of(named or config.roots, rootfs, config.links_limits)
-    told = config.model_dump(mode="json") | {"roots": [r.path for r in roots]}
+    host = Host(named or config.roots, rootfs, config.links_limits)
+    roots = find_roots(host, _SEARCH_SECONDS)
+    told = config.model_dump(mode="json") | {"roots": [root.path for root in roots]}
     click.echo("# configuration in force" + ("" if roots else "; no root was found yet"))
     click.echo(yaml.safe_dump(told, sort_keys=False), nl=False)
     click.echo(f"# listen addresses: {' '.join(addresses)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -13,7 +14,7 @@ from typing import Final
 from exporter.logs import logger
 from exporter.model import Problem, Reports
 from exporter.processes import start
-from exporter.thinking.orders import Answer, Orders, WatchState
+from exporter.thinking.orders import Answer, Identity, Orders, Stands, WatchState
 
 RESTART_SECONDS: Final = 5.0
 """Pause before a worker that died is started again."""
@@ -22,16 +23,23 @@ _MOST_LOGGED: Final = 20
 
 
 class Keeper:
-    """Keeps one root's worker process, and the newest reports it gave; `started` is a unix time."""
+    """Keeps one root's worker process, and the newest reports it gave; `started` is a unix time.
 
-    def __init__(self, orders: Orders, found_at: float) -> None:
+    `moved` is called, from another thread, when the worker says which folder the root is.
+    """
+
+    def __init__(
+        self, orders: Orders, found_at: float, moved: Callable[[], None] = lambda: None
+    ) -> None:
+        self.identity: Identity | None = None
+        self._moved = moved
         self.orders = orders
         self.found_at = found_at
         self.started = time.time()
         self.reports: Reports | None = None
         self.watch = WatchState()
         self._earlier = WatchState()
-        self._pipe: Connection[Orders, Answer] | None = None
+        self._pipe: Connection[Orders, Answer | Stands] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -105,8 +113,12 @@ class Keeper:
                 self._earlier = self.watch = replace(self.watch, active=False)
         self._process.wait()
 
-    def _hear(self, answer: Answer) -> None:
+    def _hear(self, answer: Answer | Stands) -> None:
         if self._stopped.is_set():
+            return
+        if isinstance(answer, Stands):
+            self.identity = answer.identity
+            self._moved()
             return
         if answer.failure:
             logger().error("looking at a root failed", failure=answer.failure)

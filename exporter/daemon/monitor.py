@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,12 +16,24 @@ from exporter.daemon.keeper import Keeper
 from exporter.disk.roots import RootsError
 from exporter.logs import logger
 from exporter.model import Reports, Root
-from exporter.thinking.orders import RECONCILE_SECONDS, Orders, WatchState
+from exporter.thinking.orders import RECONCILE_SECONDS, Identity, Orders, WatchState
 
 GONE_SECONDS: Final = 600.0
 """A root that was found, not named, is forgotten when it is gone for this long."""
 
+TWIN_SECONDS: Final = 600.0
+"""A root that was another one under a second name is looked at again after this long."""
+
 Find = Callable[[], Sequence[Root]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Twin:
+    """A root that is the folder `identity`, as the root `first` is; found out at `since`."""
+
+    first: str
+    identity: Identity
+    since: float
 
 
 class Monitor:
@@ -31,6 +44,7 @@ class Monitor:
         self._now = now
         self._keepers: dict[str, Keeper] = {}
         self._leaving: dict[str, Keeper] = {}
+        self._twins: dict[str, _Twin] = {}
         self._find: Find = tuple
         self._interval = 1.0
         self._reconcile = RECONCILE_SECONDS
@@ -72,9 +86,9 @@ class Monitor:
 
     @property
     def keepers(self) -> list[Keeper]:
-        """The keepers of all roots, in the order of their paths."""
+        """The keepers of all roots, in the order of their paths; each folder once."""
         with self._lock:
-            return [keeper for _, keeper in sorted(self._keepers.items())]
+            return [k for path, k in sorted(self._keepers.items()) if path not in self._twins]
 
     @property
     def ready(self) -> bool:
@@ -85,7 +99,9 @@ class Monitor:
         """End all looking."""
         self._stopped = True
         self._wake.set()
-        for keeper in self.keepers:
+        with self._lock:
+            keepers = list(self._keepers.values())
+        for keeper in keepers:
             keeper.stop()
 
     def _run(self) -> None:
@@ -110,13 +126,46 @@ class Monitor:
                 found = keeper.orders.root.discovered
                 kept = searching and found and now - keeper.found_at < GONE_SECONDS
                 if path not in wanted and not kept:
-                    self._leaving[path] = self._keepers.pop(path)
-                    self._leaving[path].stop()
+                    self._leave(path)
+            self._part_twins(wanted, now)
             self._leaving = {p: k for p, k in self._leaving.items() if not k.is_gone}
             for path, root in wanted.items():
                 orders = Orders(root, self._rootfs, self._interval, self._reconcile)
                 if path in self._keepers:
                     self._keepers[path].order(orders, now)
-                elif path not in self._leaving and not self._stopped:
-                    self._keepers[path] = Keeper(orders, now)
+                elif path not in self._leaving and not self._stopped and not self._rests(path, now):
+                    self._keepers[path] = Keeper(orders, now, self._wake.set)
             self._searched = True
+
+    def _leave(self, path: str) -> None:
+        self._leaving[path] = self._keepers.pop(path)
+        self._leaving[path].stop()
+
+    def _part_twins(self, wanted: Iterable[str], now: float) -> None:
+        """Of roots that are one folder, keep the one that is named or found first."""
+        self._twins = {
+            path: twin
+            for path, twin in self._twins.items()
+            if path in wanted and twin.first in self._keepers
+        }
+        firsts: dict[Identity, str] = {}
+        for path in wanted:
+            keeper = self._keepers.get(path)
+            if keeper is None or keeper.identity is None:
+                continue
+            first = firsts.setdefault(keeper.identity, path)
+            if first == path:
+                self._twins.pop(path, None)
+                continue
+            if path not in self._twins:
+                logger().info("one root under two names", root=first, left_out=path)
+            self._twins[path] = _Twin(first, keeper.identity, now)
+            self._leave(path)
+
+    def _rests(self, path: str, now: float) -> bool:
+        """Whether a root is another one under a second name, as far as is known of both."""
+        twin = self._twins.get(path)
+        first = self._keepers.get(twin.first) if twin else None
+        if twin is None or first is None or first.identity != twin.identity:
+            return False
+        return now - twin.since < TWIN_SECONDS

@@ -20,7 +20,7 @@ from exporter.looking.driven import down
 from exporter.looking.watched import WatchedRoot
 from exporter.processes import be_a_good_neighbour, end_with_parent
 from exporter.thinking.attempts import RIPE_SECONDS
-from exporter.thinking.orders import Answer, Orders
+from exporter.thinking.orders import Answer, Orders, Stands
 
 QUIET_SECONDS: Final = 0.2
 """A burst of events is over when none came for this long."""
@@ -40,14 +40,14 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon; it closes the pipe
     end_with_parent()
     be_a_good_neighbour()
-    pipe: Connection[Answer, Orders] = Connection(int(sys.argv[1]))
+    pipe: Connection[Answer | Stands, Orders] = Connection(int(sys.argv[1]))
     try:
         _serve(pipe)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _serve(pipe: Connection[Answer, Orders]) -> None:
+def _serve(pipe: Connection[Answer | Stands, Orders]) -> None:
     """Look when something happened, and when the interval is over; take new orders in between."""
     happened = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
     orders = pipe.recv()
@@ -59,7 +59,12 @@ def _serve(pipe: Connection[Answer, Orders]) -> None:
         woken=woken,
         reconcile=orders.reconcile,
     )
+    identity = None
     while True:
+        stands = root.live.site.identity()
+        if stands is not None and stands != identity:
+            identity = stands
+            pipe.send(Stands(stands))
         pipe.send(_look(root, pipe))
         ready = wait([pipe, happened], min(orders.interval, _patience(root)))
         if happened in ready:
@@ -114,7 +119,7 @@ def _let_it_rest(happened: int) -> None:
             return
 
 
-def _look(root: WatchedRoot, pipe: Connection[Answer, Orders]) -> Answer:
+def _look(root: WatchedRoot, pipe: Connection[Answer | Stands, Orders]) -> Answer:
     """Look once. A bug becomes an answer: the root is down, the log has the traceback."""
     try:
         return Answer(root.look(lambda reports: pipe.send(Answer(reports, root.state))), root.state)

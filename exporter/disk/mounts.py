@@ -57,9 +57,19 @@ def parse_mountinfo(raw: bytes) -> tuple[Mount, ...]:
     return tuple(mounts)
 
 
+class MountTableError(Exception):
+    """The kernel's mount table cannot be read. The text says why, and what to do."""
+
+
 def read_mounts(proc: Path = PROC) -> tuple[Mount, ...]:
-    """Read what is mounted in this process's namespace. Raises OSError without /proc."""
-    return parse_mountinfo((proc / "mountinfo").read_bytes())
+    """Read what is mounted in this process's namespace. Raises MountTableError without /proc."""
+    table = proc / "mountinfo"
+    try:
+        return parse_mountinfo(table.read_bytes())
+    except OSError as error:
+        raise MountTableError(
+            f"{table} cannot be read: {error.strerror}; mount a proc filesystem on /proc"
+        ) from None
 
 
 def mount_of(fd: int, mounts: Iterable[Mount], proc: Path = PROC) -> Mount | None:

@@ -19,7 +19,7 @@ from exporter.disk.drivers import DRIVERS
 from exporter.disk.files import BrokenFileError, read_small
 from exporter.errors import UserError
 from exporter.model import Root
-from exporter.text import normal_path, path_text
+from exporter.text import alike, normal_path, path_text
 
 DAEMON_JSON: Final = "/etc/docker/daemon.json"
 DEFAULT_ROOT: Final = "/var/lib/docker"
@@ -77,11 +77,17 @@ def roots_of(
 def named_roots(
     paths: Iterable[str], rootfs: Path, links_limits: Mapping[str, int]
 ) -> tuple[Root, ...]:
-    """Make roots of paths that somebody named; the same folder named twice is one root.
+    """Make roots of paths that somebody named; the same path named twice is one root.
 
-    The disk is not asked: it is for the root's own worker to wait for a dead mount.
+    The disk is not asked: it is for the root's own worker to wait for a dead mount. Raises
+    RootsError where two roots would have the same label.
     """
     normal = [normal_path(os.path.abspath(given)) for given in paths]
+    if (pair := alike(normal)) is not None:
+        one, other = (repr(os.fsencode(path))[1:] for path in pair)
+        raise RootsError(
+            f"the roots {one} and {other} would both be told as {path_text(pair[0])}; name one only"
+        )
     roots = (
         Root(path_text(path), rootfs / path.lstrip("/"), False, links_limits) for path in normal
     )

@@ -17,6 +17,7 @@ from exporter.disk.mounts import covered_below, read_mounts
 from exporter.disk.roots import limit_set_for, seen_path
 from exporter.disk.walk import Ground
 from exporter.model import Root
+from exporter.thinking.orders import Identity
 
 
 def never() -> bool:
@@ -51,7 +52,7 @@ class Site:
             return path
         return seen_path(f"/{os.path.relpath(path, self.rootfs)}", self.rootfs)
 
-    def identity(self) -> tuple[int, int] | None:
+    def identity(self) -> Identity | None:
         """Device and inode number of the root's folder; None where it is not there to be asked."""
         try:
             status = os.stat(self.seen())

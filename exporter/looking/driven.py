@@ -11,6 +11,7 @@ from functools import partial
 
 from exporter.disk.count import Home
 from exporter.disk.drivers import Driver
+from exporter.disk.mounts import MountTableError
 from exporter.disk.site import Site, open_home
 from exporter.looking.derive import Differences
 from exporter.looking.live import Live
@@ -72,6 +73,9 @@ class LiveDriver:
                 self.live = None
             what = f"{self.driver.name}/ cannot be read: {error.strerror}"
             return down(site.root, what, site.now, self.driver.name)
+        except MountTableError as error:
+            self.live = None
+            return down(site.root, str(error), site.now, self.driver.name)
 
     def _live_on(self, home: Home, site: Site) -> Live:
         """Give what is kept, or begin anew where the folder or its limit is another."""

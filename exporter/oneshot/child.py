@@ -24,18 +24,9 @@ from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from exporter.errors import UserError
-from exporter.oneshot.job import (
-    Beat,
-    Counted,
-    Failed,
-    Found,
-    Further,
-    Identity,
-    Job,
-    Message,
-    Stands,
-)
+from exporter.oneshot.job import Beat, Counted, Failed, Found, Further, Job, Message
 from exporter.processes import end_with_parent
+from exporter.thinking.orders import Identity, Stands
 
 BEAT_SECONDS: Final = 0.5
 """How often the job's thread is asked for a sign."""

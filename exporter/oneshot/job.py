@@ -8,11 +8,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from exporter.errors import UserError
 from exporter.model import Root
+from exporter.thinking.orders import Identity, Stands
 
 T = TypeVar("T")
-
-Identity = tuple[int, int]
-"""Device and inode number of a root's folder, by which it is known under any of its names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +51,6 @@ class Counted:
 
     done: int
     of: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stands:
-    """The root's folder is this one."""
-
-    identity: Identity
 
 
 @dataclass(frozen=True, slots=True)

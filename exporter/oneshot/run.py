@@ -18,20 +18,10 @@ from typing import Final, Generic
 from exporter.durations import duration
 from exporter.errors import UserError
 from exporter.logs import logger
-from exporter.oneshot.job import (
-    Beat,
-    Counted,
-    Failed,
-    Found,
-    Further,
-    Identity,
-    Job,
-    Message,
-    Stands,
-    T,
-)
+from exporter.oneshot.job import Beat, Counted, Failed, Found, Further, Job, Message, T
 from exporter.oneshot.locks import Lock
 from exporter.processes import start
+from exporter.thinking.orders import Identity, Stands
 
 DYING_SECONDS: Final = 1.0
 """A killed process that is there after this long hangs in the kernel."""

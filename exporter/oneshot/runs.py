@@ -9,9 +9,10 @@ from multiprocessing.connection import wait
 from typing import Any, Final
 
 from exporter.logs import logger
-from exporter.oneshot.job import Counted, Further, Job, Message, Stands, T
+from exporter.oneshot.job import Counted, Further, Job, Message, T
 from exporter.oneshot.locks import open_lock_folder
 from exporter.oneshot.run import Outcome, Run
+from exporter.thinking.orders import Stands
 
 POLL_SECONDS: Final = 0.1
 """How often locks and time limits are looked at."""

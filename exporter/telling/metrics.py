@@ -44,7 +44,10 @@ def _family(gauge: Gauge) -> GaugeMetricFamily | CounterMetricFamily:
 
 
 def to_text(view: View) -> str:
-    """Write the metrics in Prometheus' text format, for a textfile collector."""
+    """Write the metrics of roots in Prometheus' text format, for a textfile collector.
+
+    Two files in its folder must not hold the same series, so what has no label `root` is left out.
+    """
     registry = CollectorRegistry()
-    registry.register(ViewCollector(lambda: view, FIGURES))
+    registry.register(ViewCollector(lambda: view, [g for g in FIGURES if "root" in g.labels]))
     return generate_latest(registry).decode()

@@ -54,6 +54,17 @@ class WatchState:
         )
 
 
+Identity = tuple[int, int]
+"""Device and inode number of a root's folder, by which it is known under any of its names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """The root's folder is this one."""
+
+    identity: Identity
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The newest reports of the root. `failure` is the traceback of a bug, for the log."""
