@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ending import alive
 
 from exporter.daemon.keeper import RESTART_SECONDS
-from exporter.daemon.monitor import GONE_SECONDS, Monitor
+from exporter.daemon.monitor import GONE_SECONDS, TWIN_SECONDS, Monitor
 from exporter.demo.planted import PlantedRoot
 from exporter.disk.roots import RootsError
 from exporter.model import Root
@@ -132,14 +133,6 @@ def test_workers_end_with_the_monitor(monitor: Monitor, two: tuple[Root, Root]) 
     await_that(lambda: not any(alive(pid) for pid in pids))
 
 
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
 def test_a_worker_is_of_low_priority_and_knows_no_web(
     monitor: Monitor, two: tuple[Root, Root]
 ) -> None:
@@ -188,6 +181,40 @@ def test_a_new_limit_is_in_force_at_once(monitor: Monitor, two: tuple[Root, Root
     await_that(lambda: [r.limit.value for r in monitor.reports] == [5])
     monitor.follow(lambda: (a_root(two[0].seen, limit=6),), 3600)
     await_that(lambda: [r.limit.value for r in monitor.reports] == [6])
+
+
+def test_of_two_names_of_one_folder_the_first_stays_and_the_second_has_no_worker(
+    monitor: Monitor, two: tuple[Root, Root], tmp_path: Path
+) -> None:
+    (tmp_path / "c").symlink_to(two[0].seen)
+    link = a_root(tmp_path / "c")
+    monitor.follow(lambda: (link, *two), 0.05)
+    await_that(lambda: monitor.ready and len(workers()) == 2)
+    assert paths(monitor) == [two[1].path, link.path]
+    assert [keeper.orders.root for keeper in monitor.keepers] == [two[1], link]
+    monitor.follow(lambda: two, 0.05)
+    await_that(lambda: paths(monitor) == [two[0].path, two[1].path])
+
+
+def test_a_second_name_that_leads_elsewhere_at_last_is_a_root_of_its_own(
+    monitor: Monitor, clock: Clock, two: tuple[Root, Root], tmp_path: Path
+) -> None:
+    (tmp_path / "c").symlink_to(two[0].seen)
+    link = a_root(tmp_path / "c")
+    monitor.follow(lambda: (two[0], link), 0.05)
+    await_that(lambda: paths(monitor) == [two[0].path] and len(workers()) == 1)
+    (tmp_path / "c").unlink()
+    (tmp_path / "c").symlink_to(two[1].seen)
+    time.sleep(0.5)
+    assert paths(monitor) == [two[0].path]
+    clock.time = TWIN_SECONDS
+    await_that(lambda: paths(monitor) == [two[0].path, link.path])
+
+
+def workers() -> list[int]:
+    """Give the processes that this one has started and that are alive."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return [int(pid) for task in tasks for pid in task.read_text().split() if alive(int(pid))]
 
 
 def test_roots_that_cannot_be_found_out_leave_the_old_ones(

@@ -49,11 +49,18 @@ class Run(Generic[T]):
         self.heard_at = time.monotonic()
         self.outcome: Outcome[T] | None = None
         self.identity: Identity | None = None
+        self.is_twin = False
         self.pipe: Connection[Job[T], Message] | None = None
         self.locks = locks
         self._lock = None if locks is None else Lock.of(locks, job.key)
         self._process: subprocess.Popen[bytes] | None = None
+        self._hangs = False
         self._stamp = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to come."""
+        return self.outcome is not None or self.is_twin
 
     @property
     def so_far(self) -> Outcome[T]:
@@ -97,7 +104,7 @@ class Run(Generic[T]):
         """Take in what the process says, and give it."""
         messages: list[Message] = []
         try:
-            while self.outcome is None and self.pipe is not None and self.pipe.poll():
+            while not self.is_over and self.pipe is not None and self.pipe.poll():
                 message = self.pipe.recv()
                 self.heard_at = time.monotonic()
                 self._take_in(message)
@@ -128,27 +135,31 @@ class Run(Generic[T]):
             self._fail(f"another look at it is under way and made {silence}")
             return
         self.end()
-        try:
-            self._process.wait(DYING_SECONDS)
-        except subprocess.TimeoutExpired:
+        if self.has_ended():
+            self._fail(f"{silence}, so it was given up; a slow disk needs a longer --scan.timeout")
+        else:
             self._fail(
                 f"{silence}, and process {self._process.pid} cannot end until the mount answers or"
                 " is gone"
             )
-        else:
-            self._fail(f"{silence}, so it was given up; a slow disk needs a longer --scan.timeout")
 
     def end(self) -> None:
         """Kill the process, without waiting for its end."""
         if self._process is not None:
             self._process.kill()
 
+    def has_ended(self) -> bool:
+        """Whether the process is gone, after a moment. One that hangs is waited for only once."""
+        if self._process is not None and not self._hangs:
+            try:
+                self._process.wait(DYING_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._hangs = True
+        return not self._hangs
+
     def _fail(self, what: str) -> None:
         self.outcome = Outcome(self.job, error=UserError(what))
 
     def _how_it_ended(self) -> str:
-        try:
-            code = self._process.wait(DYING_SECONDS) if self._process else 0
-        except subprocess.TimeoutExpired:
-            return ""
+        code = self._process.returncode if self._process and self.has_ended() else 0
         return f": killed by signal {-code}, as where memory runs out" if code < 0 else ""

@@ -50,33 +50,38 @@ def run_jobs(
     runs = [Run(job, limit, locks) for job in jobs]
     told = 0
     try:
-        while any(run.outcome is None for run in runs):
+        while not all(run.is_over for run in runs):
             _step(runs, progress)
             known = sum(run.outcome is not None for run in runs)
-            if told < known < len(runs) and _all_silent(runs, limit):
+            if told < known and _all_silent(runs, limit):
                 told = known
-                meanwhile([run.so_far for run in runs])
+                meanwhile(_so_far(runs))
     finally:
         for run in runs:
             run.end()
+        for run in runs:
+            run.has_ended()  # the next command finds its lock free
         if locks is not None:
             os.close(locks)
-    return [run.so_far for run in runs]
+    return _so_far(runs)
+
+
+def _so_far(runs: Sequence[Run[T]]) -> list[Outcome[T]]:
+    return [run.so_far for run in runs if not run.is_twin]
 
 
 def _step(runs: list[Run[Any]], progress: Progress) -> None:
     """Start what can be started, hear what is said within a moment, give up what is late."""
-    waiting = [run for run in runs if run.outcome is None]
+    waiting = [run for run in runs if not run.is_over]
     for run in waiting:
         if run.pipe is None and run.begin():
             progress(run.job.name, 0, None)
     wait([run.pipe for run in waiting if run.pipe is not None], POLL_SECONDS)
     for run in waiting:
         for message in run.hear():
-            if run in runs:
-                _follow(runs, run, message, progress)
+            _follow(runs, run, message, progress)
     for run in waiting:
-        if run.outcome is None:
+        if not run.is_over:
             run.give_up_late()
 
 
@@ -94,13 +99,16 @@ def _follow(runs: list[Run[Any]], run: Run[Any], message: Message, progress: Pro
 
 def _drop_twins(runs: list[Run[Any]], run: Run[Any]) -> None:
     """Keep the first of the runs that look at the same folder."""
-    first, *others = [other for other in runs if other.identity == run.identity]
+    same = [other for other in runs if other.identity == run.identity and not other.is_twin]
+    first, *others = same
     for other in others:
         other.end()
-        runs.remove(other)
+        other.is_twin = True
         logger().info("one root under two names", root=first.job.name, left_out=other.job.name)
 
 
 def _all_silent(runs: list[Run[Any]], limit: float) -> bool:
+    """Whether something is missing, and all that is missing has given no sign of life for a while."""
     now, long = time.monotonic(), min(SILENT_SECONDS, limit / 2)
-    return all(now - run.heard_at >= long for run in runs if run.outcome is None)
+    missing = [run for run in runs if not run.is_over]
+    return bool(missing) and all(now - run.heard_at >= long for run in missing)
