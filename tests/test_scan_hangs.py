@@ -90,7 +90,7 @@ def test_a_dead_mount_costs_its_root_alone_and_one_process_however_often_it_is_s
     monkeypatch.setenv("MARK", str(tmp_path))
     file = tmp_path / "x.prom"
     stuck = []
-    for said in ("no progress for 8s, and process", "an earlier look at it still hangs: process"):
+    for said in ("no progress for 8s, and process", "an earlier scan of it still hangs: process"):
         done = scan("--output=metrics", f"--output.file={file}", dead, good.path)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith(f"hardlink-exporter: {dead}: {said} ")
@@ -135,7 +135,7 @@ def test_a_scan_that_was_killed_leaves_word_of_what_it_left(
         first.kill()
     (stuck,) = children(str(tmp_path))
     done = scan(dead, limit="1h")
-    assert f"an earlier look at it still hangs: process {stuck} cannot end" in done.stderr
+    assert f"an earlier scan of it still hangs: process {stuck} cannot end" in done.stderr
     assert children(str(tmp_path)) == [stuck]
 
 
@@ -166,7 +166,7 @@ def test_the_search_for_roots_does_not_hang_either(dead: Path, tmp_path: Path) -
     subprocess.run(["mount", "--bind", str(dead), str(tmp_path / "host/docker")], check=True)
     try:
         words = f"--path.rootfs={tmp_path}/host"
-        for said in ("no progress for 3s", "an earlier look at it still hangs"):
+        for said in ("no progress for 3s", "an earlier scan of it still hangs"):
             done = scan(words, "--output=json", limit="3s")
             assert done.returncode == 2
             assert done.stderr.startswith(f"hardlink-exporter: /docker: {said}")
@@ -182,7 +182,7 @@ def test_what_says_where_roots_are_may_be_on_a_dead_mount_too(dead: Path, tmp_pa
     point = str(tmp_path / "host/etc/docker")
     subprocess.run(["mount", "--bind", str(dead), point], check=True)
     try:
-        for said in ("no progress for 3s", "an earlier look at it still hangs"):
+        for said in ("no progress for 3s", "an earlier scan of it still hangs"):
             done = scan(f"--path.rootfs={tmp_path}/host", limit="3s")
             assert (done.returncode, done.stdout) == (2, "")
             assert done.stderr.startswith(

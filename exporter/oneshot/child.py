@@ -36,7 +36,7 @@ _SIGN: Final = signal.SIGUSR1
 
 
 class _Pipe:
-    """Our end of the pipe, for two threads (oneshot.job.Teller)."""
+    """Our end of the pipe, for two threads (oneshot.job.Teller). Without a listener we end."""
 
     def __init__(self, connection: Connection[Message, Job[Any]]) -> None:
         self._connection = connection
@@ -44,7 +44,10 @@ class _Pipe:
 
     def send(self, message: Message) -> None:
         with self._lock:
-            self._connection.send(message)
+            try:
+                self._connection.send(message)
+            except OSError:
+                os._exit(1)
 
     def counted(self, done: int, of: int) -> None:
         self.send(Counted(done, of))
@@ -57,7 +60,7 @@ class _Pipe:
 
 
 def main() -> None:
-    """Do one job and say how it went; end where nobody listens any more."""
+    """Do one job and say how it went."""
     end_with_parent()
     os.chdir("/")
     fd, *locks = (int(word) for word in sys.argv[1:])
@@ -66,18 +69,18 @@ def main() -> None:
         with suppress(OSError):  # a full disk: the lock holds all the same
             os.truncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
-    with suppress(EOFError, ConnectionError):
-        pipe = _Pipe(connection)
-        threading.Thread(target=_Pulse(pipe, locks).run, daemon=True).start()
+    pipe = _Pipe(connection)
+    threading.Thread(target=_Pulse(pipe, locks).run, daemon=True).start()
+    try:
         job = connection.recv()  # imports what the job needs
-        pipe.send(_done(job, pipe))
+    except (EOFError, OSError):  # nobody is there any more
+        return
+    pipe.send(_done(job, pipe))
 
 
 def _done(job: Job[Any], pipe: _Pipe) -> Found | Failed:
     try:
         return Found(job.work(pipe))
-    except ConnectionError:
-        raise
     except UserError as error:
         return Failed(error)
     except Exception as error:  # noqa: BLE001  (the one border where a bug is told, not raised)
@@ -101,16 +104,15 @@ class _Pulse:
         self._answered = True
 
     def run(self) -> None:
-        """Ask again and again, until nobody listens any more."""
-        with suppress(OSError):
-            while True:
-                _thread.interrupt_main(_SIGN)
-                time.sleep(BEAT_SECONDS)
-                if self._answered:
-                    self._answered = False
-                    self._pipe.send(Beat())
-                    for lock in self._locks:
-                        os.utime(lock)
+        """Ask again and again."""
+        while True:
+            _thread.interrupt_main(_SIGN)
+            time.sleep(BEAT_SECONDS)
+            if self._answered:
+                self._answered = False
+                self._pipe.send(Beat())
+                for lock in self._locks:
+                    os.utime(lock)
 
 
 if __name__ == "__main__":

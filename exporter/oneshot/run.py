@@ -71,32 +71,40 @@ class Run(Generic[T]):
 
     def begin(self) -> bool:
         """Start the process, if nobody else works on the same; tell whether it is started."""
-        descriptors = []
+        lock = None
+        if self._lock is not None:
+            try:
+                lock = self._lock.take()
+            except OSError as error:
+                self._fail(f"its lock file cannot be opened: {error.strerror}")
+                return False
+            if lock is None:
+                self._see_holder(self._lock)
+                return False
+        inherited = () if lock is None else (lock,)
         try:
-            if self._lock is not None:
-                fd = self._lock.take()
-                if fd is None:
-                    self._see_holder(self._lock)
-                    return False
-                descriptors = [fd]
-            self._process, self.pipe = start("exporter.oneshot.child", *descriptors, detached=True)
-            with suppress(ConnectionError):  # it ended at once; that is heard
-                self.pipe.send(self.job)
+            self._process, self.pipe = start("exporter.oneshot.child", *inherited, detached=True)
         except OSError as error:
             self._fail(f"no process can be started: {error.strerror}")
             return False
         finally:
-            for fd in descriptors:  # the child has its own
+            for fd in inherited:  # the child has its own
                 os.close(fd)
+        with suppress(ConnectionError):  # it ended at once; that is heard
+            self.pipe.send(self.job)
         return True
 
     def _see_holder(self, lock: Lock) -> None:
-        holder = lock.holder()
+        """Wait on while whoever holds the lock makes progress; give up where it cannot."""
+        try:
+            holder = lock.holder()
+        except OSError:  # gone meanwhile
+            return
         if holder.stamp != self._stamp:
             self._stamp, self.heard_at = holder.stamp, time.monotonic()
         if holder.is_stuck:
             self._fail(
-                f"an earlier look at it still hangs: process {holder.pid} cannot end until the"
+                f"an earlier scan of it still hangs: process {holder.pid} cannot end until the"
                 " mount answers or is gone, and no other is started"
             )
 
@@ -132,7 +140,7 @@ class Run(Generic[T]):
             return
         silence = f"no progress for {duration(self.limit)}"
         if self._process is None:
-            self._fail(f"another look at it is under way and made {silence}")
+            self._fail(f"another scan of it is under way and made {silence}")
             return
         self.end()
         if self.has_ended():
