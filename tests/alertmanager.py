@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ending import end
-from needs import need_program
+from needs import PATIENCE, need_program
 from serving import free_port
 
 ALERTMANAGER = "prometheus-alertmanager"
@@ -93,17 +93,17 @@ class Alertmanager:
             body,
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             assert response.status == 200
 
     def alerts(self) -> list[dict[str, Any]]:
         """Give all alerts with their status."""
         url = f"http://127.0.0.1:{self.port}/api/v2/alerts"
-        with urllib.request.urlopen(url, timeout=10) as response:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as response:
             found: list[dict[str, Any]] = json.load(response)
         return found
 
-    def await_that(self, what: Callable[[], object], seconds: float = 30) -> None:
+    def await_that(self, what: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Wait until `what()` is true."""
         deadline = time.monotonic() + seconds
         while not what():

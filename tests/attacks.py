@@ -17,6 +17,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.settings
+from needs import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Target:
 
     def connect(self, *alpn: str) -> socket.socket:
         """Open a connection, with TLS and offering these protocols if that is spoken."""
-        raw = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        raw = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not self.ca:
             return raw
@@ -39,16 +40,20 @@ class Target:
             raise
 
     def scrape(self, path: str = "/metrics") -> tuple[int, float]:
-        """Scrape as a good client does on a connection of its own: the status, and the seconds."""
+        """Scrape as a good client does on a connection of its own: the status, and the seconds.
+
+        The status is 0 where no answer came.
+        """
         began = time.monotonic()
         with self.connect() as client:
-            client.settimeout(30)
+            client.settimeout(PATIENCE)
             client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
             answer = b""
             with suppress(ssl.SSLEOFError):
                 while piece := client.recv(1 << 16):
                     answer += piece
-        return int(answer.split(b" ", 2)[1]), time.monotonic() - began
+        status = int(answer.split(b" ", 2)[1]) if answer else 0
+        return status, time.monotonic() - began
 
 
 @cache
@@ -78,7 +83,7 @@ def saying(words: bytes) -> Open:
 
 
 def silent_below_tls(target: Target) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", target.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", target.port), timeout=PATIENCE)
 
 
 def half_closed(target: Target) -> socket.socket:

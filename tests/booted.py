@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ending import end
-from needs import need_program, need_root
+from needs import PATIENCE, need_program, need_root
 
 import exporter
 
@@ -92,7 +92,7 @@ class Booted:
         roots: list[dict[str, Any]] = json.loads(self.get("/api/v1/report"))["roots"]
         return roots
 
-    def await_that(self, what: Callable[[], object], seconds: float = 30) -> None:
+    def await_that(self, what: Callable[[], object], seconds: float = PATIENCE) -> None:
         deadline = time.monotonic() + seconds
         while not what():
             assert time.monotonic() < deadline, self.journal()[-4000:]

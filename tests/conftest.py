@@ -9,13 +9,20 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from engine import BUSYBOX, DOCKER, DOCKERD, Engine, engine
 from looking import Run
-from needs import missing, need_program, need_root
+from needs import PATIENCE, missing, need_program, need_root
 from webclients import Papers, papers_in
 
 from exporter.demo.planted import PlantedRoot
+
+# How long an example takes is a matter of the machine, and of what else runs on it.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +64,7 @@ def run() -> Run:
             [sys.executable, "-m", "exporter", *words],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=2 * PATIENCE,
             check=False,
         )
 

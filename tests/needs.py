@@ -7,6 +7,9 @@ import shutil
 
 import pytest
 
+PATIENCE = 60.0
+"""Seconds that a test waits for what should come soon; on a busy machine it comes late."""
+
 
 def need_root() -> None:
     if os.geteuid() != 0:

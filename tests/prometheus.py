@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ending import end
-from needs import need_program
+from needs import PATIENCE, need_program
 from serving import free_port
 
 PROMETHEUS = "prometheus"
@@ -79,13 +79,13 @@ class Prometheus:
         if form is None and asked:
             url += f"?{urllib.parse.urlencode(asked)}"
         try:
-            with urllib.request.urlopen(url, form, timeout=60) as response:
+            with urllib.request.urlopen(url, form, timeout=PATIENCE) as response:
                 return json.load(response)["data"]
         except urllib.error.HTTPError as error:
             with error:
                 raise RefusedError(f"{asked}: {error.read().decode()}") from None
 
-    def await_that(self, what: Callable[[], object], seconds: float = 30) -> None:
+    def await_that(self, what: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Wait until `what()` is true."""
         deadline = time.monotonic() + seconds
         while not what():

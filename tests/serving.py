@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ending import end
+from needs import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Served:
             f"http://127.0.0.1:{self.port}{path}", method=method, headers=headers
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
                 return Answer(response.status, dict(response.headers), response.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -61,7 +62,7 @@ class Served:
                 return float(said.rpartition(" ")[2])
         return None
 
-    def await_that(self, what: Callable[[], object], seconds: float = 20) -> None:
+    def await_that(self, what: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Wait until `what()` is true."""
         deadline = time.monotonic() + seconds
         while not what():

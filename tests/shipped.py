@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import Engine
+from needs import PATIENCE
 from prometheus_client.parser import text_string_to_metric_families
 from serving import free_port
 
@@ -33,7 +34,9 @@ class Container:
     port: int
 
     def get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as said:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE
+        ) as said:
             body: bytes = said.read()
             return body.decode()
 
@@ -47,7 +50,7 @@ class Container:
         return found
 
     def await_that(self, what: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 if what():

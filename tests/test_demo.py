@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from needs import PATIENCE
 from serving import Served, served
 
 from exporter.demo.growth import LINKS_LIMIT, NAMES, Growth
@@ -30,7 +31,7 @@ def test_the_demo_counts_down_and_cleans_up_after_itself(tmp_path: Path) -> None
         assert list(tmp_path.glob("hardlink-exporter-demo-*"))
         assert "shop:latest" in daemon.get("/").text
         daemon.signal(signal.SIGINT)
-        assert daemon.process.wait(5) == 0
+        assert daemon.process.wait(PATIENCE) == 0
     assert not list(tmp_path.glob("hardlink-exporter-demo-*"))
     assert "its own links limit" in (tmp_path / "stdout").read_text()
 

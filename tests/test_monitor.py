@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ending import alive
+from needs import PATIENCE
 
 from exporter.daemon.keeper import RESTART_SECONDS
 from exporter.daemon.monitor import GONE_SECONDS, TWIN_SECONDS, Monitor
@@ -57,7 +58,7 @@ def a_root(path: Path, *, discovered: bool = False, limit: int | None = None) ->
 
 
 def await_that(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.005)

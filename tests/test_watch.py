@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from disks import mounted
-from needs import need_root
+from needs import PATIENCE, need_root
 from serving import Served, served
 
 from exporter.demo.planted import PlantedRoot
@@ -29,7 +29,7 @@ def watch(woken: list[float]) -> Iterator[Watch]:
 
 
 def await_that(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.005)

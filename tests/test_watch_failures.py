@@ -18,13 +18,10 @@ from disks import disk
 from engine import engine, tar
 from hung import hung_mount
 from inotify import setting
-from needs import missing, need_program, need_root
+from needs import PATIENCE, missing, need_program, need_root
 from serving import Served, served
 
 from exporter.demo.planted import PlantedRoot
-
-PATIENCE = 30
-"""Seconds for what takes the daemon at most a poll."""
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import bcrypt
 import trustme
+from needs import PATIENCE
 
 
 def hashed(password: str, kind: str = "2b", cost: int = 4) -> str:
@@ -69,7 +70,17 @@ class Said:
 
 def curl(url: str, *words: str) -> Said:
     done = subprocess.run(
-        ["curl", "-s", "-i", "-m", "20", "-w", r"\n%{http_code} %{http_version}", *words, url],
+        [
+            "curl",
+            "-s",
+            "-i",
+            "-m",
+            f"{PATIENCE}",
+            "-w",
+            r"\n%{http_code} %{http_version}",
+            *words,
+            url,
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -87,7 +98,7 @@ def openssl(port: int, *words: str) -> str:
         ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *words],
         input=b"",
         capture_output=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=False,
     )
     return (done.stdout + done.stderr).decode(errors="replace")

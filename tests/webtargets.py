@@ -9,6 +9,9 @@ from pathlib import Path
 import trustme
 from attacks import Target
 from serving import Served, served
+from stopwatch import Stopwatch
+
+from exporter.web.connections import HELLO
 
 OURS = 20
 """Sockets of the daemon beside its connections, at most."""
@@ -18,6 +21,25 @@ SECONDS = 10.0
 
 MEGABYTES = 200
 """Bound of the daemon's memory under any attack; see deploy/web-config.md."""
+
+
+def seconds_to_scrape(running: Served, target: Target) -> float:
+    """Give how long a good client takes to scrape, but for the time in which others had the CPU.
+
+    A client has HELLO seconds for its handshake. Where the machine lets the daemon run for less, it
+    is shut out, and comes again.
+    """
+    whole = Stopwatch(running.process.pid)
+    while True:
+        once = Stopwatch(running.process.pid)
+        try:
+            status, _ = target.scrape()
+        except ConnectionError:
+            status = 0
+        if status:
+            assert status == 200
+            return whole.seconds
+        assert once.delayed > HELLO / 2, "it shut out a good client, and nothing had delayed it"
 
 
 @contextmanager

@@ -14,6 +14,8 @@ import yaml
 from composed import COMPOSE, Composed, composed
 from needs import need_program
 
+pytestmark = pytest.mark.once
+
 TOP = COMPOSE.parent.parent
 FILE: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
 SERVICES: dict[str, Any] = FILE["services"]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 
 import click
+import pytest
 from commands import all_commands
 from shipped import PAGE, TOP, blocks
 
 from exporter.commands.common import version
+
+pytestmark = pytest.mark.once
 
 DOCKERFILE = (TOP / "deploy/Dockerfile").read_text()
 

@@ -26,6 +26,8 @@ from chart import (
 )
 from prometheus import promtool
 
+pytestmark = pytest.mark.once
+
 KUBERNETES = ("1.25", "1.37")
 """The oldest and the newest release of which there are schemas."""
 

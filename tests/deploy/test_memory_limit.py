@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from needs import missing, need_root
+import pytest
+from needs import PATIENCE, missing, need_root
 from serving import served
 
 from exporter.demo.planted import PlantedRoot
+
+pytestmark = pytest.mark.root
 
 LIMIT = 72 << 20
 """Bytes: enough for the daemon, too little to count the root of this test beside it."""
@@ -38,7 +41,7 @@ def limited() -> Iterator[tuple[str, ...]]:
 
 def _remove(group: Path) -> None:
     """Remove it once the last process in it has ended: a worker does, a moment after the daemon."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while (group / "cgroup.procs").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)

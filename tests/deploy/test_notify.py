@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from needs import PATIENCE
 from serving import served
 
 from exporter.daemon.notify import STATUS_SECONDS, Notifier, pause_of
@@ -49,14 +50,14 @@ class Heard:
     def __init__(self, end: socket.socket) -> None:
         self.end = end
 
-    def next(self, seconds: float = 30) -> dict[str, str]:
+    def next(self, seconds: float = PATIENCE) -> dict[str, str]:
         self.end.settimeout(seconds)
         lines = self.end.recv(1 << 16).decode().split("\n")
         return dict(line.split("=", 1) for line in lines)
 
     def until(self, name: str, value: str) -> dict[str, str]:
         """Give the first message that says so."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while value not in (message := self.next()).get(name, ""):
             assert time.monotonic() < deadline
         return message
@@ -134,7 +135,7 @@ def test_the_last_it_says_is_that_it_stops(
         heard.next()
         daemon.signal(signal.SIGTERM)
         heard.until("STOPPING", "1")
-        assert daemon.process.wait(10) == 0
+        assert daemon.process.wait(PATIENCE) == 0
         with pytest.raises(TimeoutError):
             heard.next(0.1)
 

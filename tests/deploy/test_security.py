@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 from layertar import RecordedRoot
-from needs import need_program
+from needs import PATIENCE, need_program
 from serving import served
 
 TOP = Path(__file__).parent.parent.parent
@@ -101,7 +101,7 @@ def strace(log: Path) -> tuple[str, ...]:
 
 def written(log: Path) -> list[Call]:
     """Give what a program did that has ended; strace ends after it, with its log."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while any(_has_open(process, log) for process in Path("/proc").glob("[0-9]*")):
         assert time.monotonic() < deadline
         time.sleep(0.05)

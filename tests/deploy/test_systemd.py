@@ -19,6 +19,8 @@ from probe import probe
 
 from exporter.demo.planted import PlantedRoot
 
+pytestmark = pytest.mark.root
+
 TOP = Path(__file__).parent.parent.parent
 UNITS = TOP / "deploy/systemd"
 UNIT = (UNITS / "hardlink-exporter.service").read_text()

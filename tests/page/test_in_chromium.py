@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, Page, chromium
-from needs import need_program
+from needs import PATIENCE, need_program
 from serving import served
 from stage import Stage, staged
 from statuses import CRITICAL, EVERY, OK, WARNING, root, status
@@ -186,7 +186,7 @@ def test_a_daemon_that_is_gone_is_told_with_the_age_of_what_is_shown(
         with browser.page(f"http://127.0.0.1:{daemon.port}/") as page:
             assert page.run(told).strip().startswith("Live, as of")
             daemon.process.terminate()
-            daemon.process.wait(10)
+            daemon.process.wait(PATIENCE)
             page.run(ASK)
             page.await_that("document.documentElement.classList.contains('lost')")
             assert page.run(told).startswith("The daemon does not answer; what is shown is from")

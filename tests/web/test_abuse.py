@@ -21,8 +21,9 @@ from attacks import (
     under,
     without_window,
 )
+from needs import PATIENCE
 from serving import Served
-from webtargets import MEGABYTES, OURS, SECONDS, target_of
+from webtargets import MEGABYTES, OURS, SECONDS, seconds_to_scrape, target_of
 
 from exporter.demo.planted import PlantedRoot
 from exporter.web.connections import ANSWER, MOST
@@ -39,6 +40,7 @@ def daemon(
         yield both
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: a.name)
 def test_a_good_client_is_served_amid(attack: Attack, daemon: tuple[Served, Target]) -> None:
     running, target = daemon
@@ -47,9 +49,7 @@ def test_a_good_client_is_served_amid(attack: Attack, daemon: tuple[Served, Targ
     pid = running.process.pid
     with under(attack, target):
         for _ in range(5):
-            status, seconds = target.scrape()
-            assert status == 200
-            assert seconds < SECONDS
+            assert seconds_to_scrape(running, target) < SECONDS
             assert sockets_of(pid) <= MOST + OURS
             assert memory_of(pid) < MEGABYTES
     assert "level=error" not in running.log.read_text()
@@ -63,7 +63,7 @@ def test_silent_connections_are_closed_in_the_end(daemon: tuple[Served, Target])
         clients = [stack.enter_context(saying(w)(target)) for w in words]
         clients.append(stack.enter_context(silent_below_tls(target)))
         for client in clients:
-            client.settimeout(30)
+            client.settimeout(PATIENCE)
             with suppress(ssl.SSLError, ConnectionError):
                 while client.recv(1000):
                     pass
@@ -73,7 +73,7 @@ def test_silent_connections_are_closed_in_the_end(daemon: tuple[Served, Target])
 def raw(target: Target, words: bytes) -> bytes:
     """Say this, and give all that comes until the server closes."""
     with target.connect() as client:
-        client.settimeout(30)
+        client.settimeout(PATIENCE)
         with suppress(ssl.SSLError, ConnectionError):  # answered before all was said
             client.sendall(words)
         answer = b""
@@ -151,7 +151,7 @@ def test_a_client_that_closes_its_half_still_gets_its_answer(
     if target.ca:  # without TLS's own farewell this is a broken connection there
         return
     with saying(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")(target) as client:
-        client.settimeout(30)
+        client.settimeout(PATIENCE)
         socket.socket.shutdown(client, socket.SHUT_WR)
         assert client.recv(1 << 16).startswith(b"HTTP/1.1 200")
 
@@ -177,7 +177,7 @@ def test_beyond_max_requests_a_client_is_told_to_come_again(large: tuple[Served,
         with without_window(target, "/api/v1/report", streams=1):
             return tuple(target.scrape(p)[0] for p in ("/api/v1/report", "/metrics", "/-/healthy"))
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while (seen := statuses()) != (503, 200, 200):
         assert time.monotonic() < deadline, seen
         assert target.scrape("/api/v1/report")[0] in (200, 503)
@@ -186,15 +186,27 @@ def test_beyond_max_requests_a_client_is_told_to_come_again(large: tuple[Served,
 def test_who_does_not_take_an_answer_gives_the_place_to_the_next(
     large: tuple[Served, Target],
 ) -> None:
+    """And is dropped, long before its time to take it is over."""
     _, target = large
-    time.sleep(1)
+    seen = set[int]()
     with without_window(target, "/api/v1/report", streams=1) as stuck:
-        time.sleep(1)
-        assert target.scrape("/api/v1/report")[0] == 200
-        stuck.settimeout(ANSWER / 2)
-        with suppress(ssl.SSLError, ConnectionError):
-            while stuck.recv(1 << 16):
-                pass
+        deadline = time.monotonic() + ANSWER / 2
+        while is_open(stuck):
+            seen.add(target.scrape("/api/v1/report")[0])
+            assert time.monotonic() < deadline, seen
+    assert 200 in seen
+    assert seen <= {200, 503}
+
+
+def is_open(client: socket.socket) -> bool:
+    """Take what has come, and tell whether the other end is still there."""
+    client.settimeout(0.1)
+    try:
+        return bool(client.recv(1 << 16))
+    except TimeoutError:
+        return True
+    except (ssl.SSLError, ConnectionError):
+        return False
 
 
 def test_many_requests_at_once_on_one_http2_connection_are_all_answered(

@@ -8,12 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from looking import Run
-from needs import missing, need_program
+from needs import PATIENCE, missing, need_program
 from serving import free_port, served
 from webclients import MUTUAL, Papers, curl, hashed
 
@@ -77,7 +76,7 @@ def test_it_serves_on_sockets_that_systemd_hands_over(
                     assert b"LISTEN_PID=" not in environment
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
+            assert process.wait(PATIENCE) == 0
 
 
 def test_without_a_socket_of_systemd_it_says_so(run: Run) -> None:
@@ -109,7 +108,7 @@ def test_a_server_that_can_accept_no_more_ends_instead_of_living_on_deaf() -> No
     closed.close()
     server = Server(lambda _scope: Answer(200, "text/plain", b""), WebSettings(), "/metrics", 1)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        asyncio.run(asyncio.wait_for(server.run([closed], asyncio.Event()), 10))
+        asyncio.run(asyncio.wait_for(server.run([closed], asyncio.Event()), PATIENCE))
 
 
 def test_prometheus_scrapes_over_mutual_tls_with_a_password(papers: Papers) -> None:
@@ -121,7 +120,7 @@ def test_prometheus_scrapes_over_mutual_tls_with_a_password(papers: Papers) -> N
     with served(folder, f"--web.config.file={path}", str(folder)) as daemon:
         (folder / "prometheus.yml").write_text(
             f"""
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+global: {{scrape_interval: 2s, scrape_timeout: 2s}}
 scrape_configs:
   - job_name: hardlink
     scheme: https
@@ -140,14 +139,13 @@ scrape_configs:
             prometheus = subprocess.Popen(words, stdout=log, stderr=log)
         try:
             query = f"http://127.0.0.1:{port}/api/v1/query?query="
-            daemon.await_that(lambda: '"1"]' in curl(query + "up").body, 60)
-            for _ in range(3):  # kept alive or opened anew, each scrape is answered
-                time.sleep(1)
-                assert '"1"]' in curl(query + "min_over_time(up[2s])", "-g").body
+            daemon.await_that(lambda: '"4"]' in curl(query + "count_over_time(up[1m])", "-g").body)
+            # kept alive or opened anew, each scrape is answered
+            assert '"1"]' in curl(query + "min_over_time(up[1m])", "-g").body
             assert (
                 "hardlink_exporter_build_info" in curl(query + "hardlink_exporter_build_info").body
             )
         finally:
             prometheus.terminate()
-            prometheus.wait(20)
+            prometheus.wait(PATIENCE)
         assert "secret" not in daemon.log.read_text()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 from attacks import Target, statuses_by_http2
+from needs import PATIENCE
 from serving import Served, served
 from webclients import MUTUAL, TLS, Papers, Said, curl, hashed, openssl
 
@@ -220,13 +221,13 @@ def test_a_disk_that_hangs_does_not_hold_up_the_end(
 
     def hanging(path: Path) -> os.stat_result:
         looking.set()
-        mended.wait(30)
+        mended.wait(PATIENCE)
         seen.append(path)
         return os.stat(path)
 
     async def story() -> None:
         following = asyncio.create_task(settings.follow(lambda: None))
-        await asyncio.to_thread(looking.wait, 30)
+        await asyncio.to_thread(looking.wait, PATIENCE)
         following.cancel()
 
     with monkeypatch.context() as patch:

@@ -76,19 +76,30 @@ def test_who_leaves_while_waiting_holds_up_nobody() -> None:
     assert asyncio.run(story()) == ["a", "d", "e"]
 
 
+class StandingClock(asyncio.SelectorEventLoop):
+    """A loop whose time passes only when the test says so."""
+
+    passed = 0.0
+
+    def time(self) -> float:
+        return self.passed
+
+
 def test_beyond_the_limit_there_is_no_place_until_one_is_free_or_taken_too_long() -> None:
     async def story() -> None:
         places, old = Places(1), Someone()
         with places.place(old) as first:
             with places.place(Someone()) as second:
                 assert (first, second, old.dropped) == (True, False, False)
-            await asyncio.sleep(0.3)
+            clock.passed += 0.3
             with places.place(Someone()) as third:
                 assert (third, old.dropped) == (True, True)
         with places.place(Someone()) as fourth:
             assert fourth
 
-    asyncio.run(story())
+    clock = StandingClock()
+    with asyncio.Runner(loop_factory=lambda: clock) as runner:
+        runner.run(story())
 
 
 def test_who_takes_several_places_loses_them_to_who_has_none() -> None:
