@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from looking import as_json, ledger_of, look_one
-from removal import remove_layer
+from removal import begin_removal, remove_layer
 
 from exporter.demo.planted import PlantedRoot
 from exporter.disk.count import Home
@@ -105,6 +105,30 @@ def test_a_removal_that_is_seen_half_way_and_then_ends(
     live.look(lambda _: None)
     shutil.rmtree(tree.parent)
     shutil.rmtree(going)
+    check(live, planted)
+
+
+@pytest.mark.parametrize("count", [1, 10, 30, 59])
+def test_a_removal_that_ends_half_way_is_told_as_it_is(
+    planted: PlantedRoot, only_kin: None, count: int
+) -> None:
+    """The engine was killed: it removes the folders in the order in which they are listed (Go's os.RemoveAll)."""
+
+    def fill(tree: Path) -> None:
+        for folder in "abc":
+            (tree / folder).mkdir()
+            files(20)(tree / folder)
+
+    base = planted.layer((), fill)
+    planted.image(base, "a:1")
+    child = planted.layer(base, nothing)
+    live = live_on(planted)
+    _, tree = begin_removal(planted, child)
+    in_order = [
+        tree / folder / name for folder in os.listdir(tree) for name in os.listdir(tree / folder)
+    ]
+    for file in in_order[:count]:
+        file.unlink()
     check(live, planted)
 
 
