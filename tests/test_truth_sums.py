@@ -103,6 +103,33 @@ def test_names_that_were_moved_from_one_layer_to_another_are_counted_where_they_
     assert untrue(report, true_figures(planted)) == {}
 
 
+def test_a_half_made_layer_that_stays_keeps_no_other_from_being_counted_again(
+    planted: PlantedRoot, clocks: Clocks
+) -> None:
+    base, top = two_images(planted)
+    made = planted.home / planted.new_id() / "tmproot1"
+    made.mkdir(parents=True)
+    os.link(planted.tree(base) / "f001", made / "f001")
+    live = live_on(planted, clocks)
+    scan(live)
+    remove_most_names(planted.tree(top))
+    report = ends(live, clocks)
+    assert untrue(report, true_figures(planted)) == {}
+
+
+def test_links_that_hide_that_names_are_missed_do_not_end_the_doubt(
+    planted: PlantedRoot, clocks: Clocks, tmp_path: Path
+) -> None:
+    base, top = two_images(planted)
+    live = live_on(planted, clocks)
+    scan(live)
+    remove_most_names(planted.tree(top))
+    scan(live)
+    for i in range(200):
+        os.link(planted.tree(base) / "busy", tmp_path / str(i))
+    becomes_true(live, clocks, planted)
+
+
 def ends(live: LiveRoot, clocks: Clocks) -> RootReport:
     """Let a minute pass, and give what is told then."""
     report = scan(live)
