@@ -40,29 +40,40 @@ class Doubts:
     _since: float = 0.0
 
     def judge(
-        self, home: Home, ledger: Ledger, found: Refresh, now: float, *, still: bool
+        self, home: Home, ledger: Ledger, found: Refresh, now: float, *, still: bool, same: bool
     ) -> set[str]:
         """Take in what asking for links gave; give the layers to be counted again now.
 
-        `still`: the engine has done nothing since the last scan.
+        `still`: the engine has done nothing since the last scan; `same`: at least no layer came
+        or went.
         """
         self.again &= ledger.kept.keys()
         self.again |= found.altered
         for kin in found.lost:
             if kin.seen_in is None:
                 self.again |= set(islice(kin.holders, 1))
-        overcounted = self._overcounted_in(home, ledger, found, still=still)
-        if not still or not overcounted & self._overcounted:
-            self._since = now
-        elif now - self._since >= FIRST_SECONDS:
-            for kin in overcounted & self._overcounted:
-                self.again |= _suspects(home, ledger, kin)
-        self._overcounted = overcounted
+        self._add_up(home, ledger, self._overcounted_in(home, ledger, found, still), now, same)
         self._blocked = bool(found.blocked)
         self.backoff.note(_BLOCKED, now, failed=self._blocked)
-        kins = found.lost | found.blocked | overcounted
+        kins = found.lost | found.blocked | self._overcounted
         self.layers = frozenset(self.again.union(*(kin.holders for kin in kins)))
         return {id for id in self.again if self.backoff.may(id, now)}
+
+    def _add_up(
+        self, home: Home, ledger: Ledger, overcounted: set[Kin], now: float, same: bool
+    ) -> None:
+        """Doubt kin that have more names than links; where no layer goes meanwhile, count again.
+
+        Once doubted they stay so: links from outside may hide that names are missed.
+        """
+        doubted = self._overcounted & ledger.kinship.kins.keys() if same else set[Kin]()
+        if not doubted:
+            self._since = now
+        self._overcounted = doubted | overcounted
+        if doubted and now - self._since >= FIRST_SECONDS:
+            for kin in self._overcounted:
+                self.again |= _suspects(home, ledger, kin)
+            self._overcounted = set()
 
     def due_in(self, now: float) -> float | None:
         """Give the seconds until something in doubt is to be looked at again, if anything is."""
@@ -73,9 +84,7 @@ class Doubts:
             waits.append(max(0.0, self._since + FIRST_SECONDS - now))
         return min(waits, default=None)
 
-    def _overcounted_in(
-        self, home: Home, ledger: Ledger, found: Refresh, *, still: bool
-    ) -> set[Kin]:
+    def _overcounted_in(self, home: Home, ledger: Ledger, found: Refresh, still: bool) -> set[Kin]:
         """Find the kin that have more names than links, and make sure by asking all their members."""
         if not home.filesystem.exact_links:
             return set()

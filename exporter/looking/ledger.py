@@ -94,7 +94,7 @@ class Ledger:
         self.kept[id] = kept
         if not joins or counted.tree is None:
             self.kinship.remove(id)
-            self._note(counted.links)
+            self._note(home, counted.links)
             return frozenset()
         self.walked[id] += former is None
         suspects = frozenset[str]()
@@ -131,14 +131,21 @@ class Ledger:
                     suspects.add(layer)
         return frozenset(suspects)
 
-    def _note(self, links: Mapping[int, int]) -> None:
-        """Take in what a tree that is half made or half gone tells of image layers' files."""
+    def _note(self, home: Home, links: Mapping[int, int]) -> None:
+        """Take in what a tree that is half made or half gone tells of image layers' files.
+
+        Of kin that have only some members in it all are asked: a few would not tell the rest.
+        """
         moved: set[Kin] = set()
+        members: Counter[Kin] = Counter()
         for inode, count in links.items():
             kin = self.kinship.kin_of.get(inode)
-            if kin is not None and kin.noted({inode: count}):
-                moved.add(kin)
+            if kin is not None:
+                members[kin] += 1
+                if kin.noted({inode: count}):
+                    moved.add(kin)
         self._changed(*{id for kin in moved for id in kin.holders})
+        self.settle_all(home, [kin for kin, n in members.items() if n < len(kin.members)])
 
     def enter(self, folder: Folder, source: str, told: Derived) -> None:
         """Take in an image layer that was told by its difference to its source."""

@@ -64,6 +64,7 @@ class Live:
     _known: Known = field(default_factory=Known)
     _ages: Ages = field(default_factory=Ages)
     _again: set[str] = field(default_factory=set)
+    _present: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.ledger.steady = self.clocks.steady
@@ -75,18 +76,16 @@ class Live:
         woken: Callable[[], bool] = never,
         counted: Callable[[int, int], None] = unheard,
     ) -> None:
-        """Bring everything up to date.
+        """Bring everything up to date; `publish` is called when there is a first answer.
 
-        `publish` is called when there is a first answer. While layers are counted, `woken`
-        tells that something happened meanwhile: what is new is then counted and published
-        before the rest; and `counted` is told how many of how many are.
+        While layers are counted, `woken` tells that something happened meanwhile: what is new is
+        then counted and published before the rest; and `counted` is told how many of how many are.
         """
         if self._may_have_changed(home):
             self._read(home)
         self._again = recheck.due(self.ledger, self.doubts, self.clocks.steady())
         self._count_due(home, publish, woken, counted)
-        doubted = self._settle(home)
-        if doubted:
+        if doubted := self._settle(home):
             self._read(home)  # what is being removed is not in doubt
             self._again |= doubted & self.records.folders.keys()
             self._count_due(home, publish, woken, counted)
@@ -110,8 +109,9 @@ class Live:
         still = not self._unsettled
         found = self.ledger.settle(home, still=still)
         self._unsettled = False
+        same, self._present = self._present == self.records.present, self.records.present
         now = self.clocks.steady()
-        return self.doubts.judge(home, self.ledger, found, now, still=still)
+        return self.doubts.judge(home, self.ledger, found, now, still=still, same=same)
 
     def _read(self, home: Home) -> None:
         """Read the engine's records and list the driver's folders; forget what is gone."""
@@ -173,7 +173,7 @@ class Live:
             (i for i in self.records.lineage.images if i.chains and (i.tags or not tagged)),
             key=lambda i: not i.tags,
         )
-        tops = (self.records.lineage.layers.get(i.chains[-1]) for i in images)
+        tops = map(self.records.lineage.layers.get, (i.chains[-1] for i in images))
         return list(dict.fromkeys(top.cache_id for top in tops if top is not None))
 
     def _count_due(
@@ -242,6 +242,7 @@ class Live:
         """Note what comes of a walk: when it is to be done again, and who else is in doubt."""
         now, kept, backoff = self.clocks.steady(), self.ledger.kept[id], self.doubts.backoff
         self._again.discard(id)
+        self._unsettled |= id in self.ledger.kinship.held
         failed = bool(kept.figures.problems) or (again and id in self.doubts.again)
         backoff.note(id, now, kept.seconds, failed=failed)
         self.doubts.again.discard(id)

@@ -45,6 +45,11 @@ class Records:
     by_folder: Mapping[str, LayerRecord] = field(default_factory=dict)
     """The layer of each folder that layerdb knows."""
 
+    @property
+    def present(self) -> frozenset[str]:
+        """What is there: the driver's folders, and the layers that are not being removed."""
+        return frozenset((*self.folders, *self.lineage.layers))
+
 
 Marks = tuple[tuple[int, int], ...]
 
