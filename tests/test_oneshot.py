@@ -17,7 +17,7 @@ from ending import alive
 from needs import need_root
 
 from exporter.oneshot.job import Job, Teller
-from exporter.oneshot.locks import Lock, is_stuck, open_lock_folder
+from exporter.oneshot.locks import Lock, is_killed, open_lock_folder
 from exporter.oneshot.run import Outcome
 from exporter.oneshot.runs import run_jobs
 
@@ -115,14 +115,14 @@ def test_the_file_of_a_lock_tells_who_holds_it_and_when_it_last_gave_a_sign(tmp_
     os.pwrite(fd, b"4711", 0)
     os.utime(fd, ns=(1, 2))
     first = lock.holder()
-    assert (first.pid, first.stamp, first.is_stuck) == (4711, 2, False)
+    assert (first.pid, first.stamp, first.is_killed) == (4711, 2, False)
     os.utime(fd)
     assert lock.holder().stamp > first.stamp
 
 
-def test_a_process_is_stuck_only_where_it_was_killed_and_does_not_end() -> None:
-    assert not is_stuck(os.getpid())
-    assert not is_stuck(1 << 30)
+def test_a_process_that_lives_or_is_not_there_was_not_killed() -> None:
+    assert not is_killed(os.getpid())
+    assert not is_killed(1 << 30)
 
 
 def test_the_folder_of_locks_is_made_for_this_user_alone(tmp_path: Path) -> None:

@@ -140,9 +140,12 @@ def test_a_scan_that_was_killed_leaves_word_of_what_it_left(
 
 
 @pytest.mark.root
-def test_ctrl_c_ends_a_scan_that_waits_for_a_dead_mount(dead: Path) -> None:
+def test_ctrl_c_ends_a_scan_that_waits_for_a_dead_mount(
+    dead: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARK", str(tmp_path))
     with subprocess.Popen([*SCAN, dead], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as scan:
-        time.sleep(3)
+        wait_until(lambda: any(is_waiting(pid) for pid in children(str(tmp_path))))
         scan.send_signal(signal.SIGINT)
         assert scan.wait(30) == 130
 

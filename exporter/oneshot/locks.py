@@ -22,7 +22,7 @@ PLACES: Final = ("/run", "/tmp", "/dev/shm")  # noqa: S108  (the folder below is
 """Where the folder of lock files may lie. The environment has no say: cron's is another."""
 
 _KILLED: Final = 1 << 8
-"""proc(5), status, `SigPnd`: SIGKILL (9) is pending. Such a process hangs in the kernel."""
+"""proc(5), status, `SigPnd`: SIGKILL (9) is pending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class Holder:
     """The process that holds a lock.
 
     `pid` is None where it is not known yet. `stamp` changes with each of its signs of life.
-    `is_stuck`: it was killed and does not end.
+    `is_killed`: it is about to end; if it does not, it hangs in the kernel.
     """
 
     pid: int | None
     stamp: int
-    is_stuck: bool
+    is_killed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ class Lock:
         finally:
             os.close(fd)
         pid = int(said) if said.isdigit() else None
-        return Holder(pid, stamp, pid is not None and is_stuck(pid))
+        return Holder(pid, stamp, pid is not None and is_killed(pid))
 
 
-def is_stuck(pid: int) -> bool:
-    """Whether a process was killed and does not end."""
+def is_killed(pid: int) -> bool:
+    """Whether a process is there that was killed."""
     with suppress(OSError):
         status = Path(f"/proc/{pid}/status").read_text("utf-8", "replace")
         pending = re.findall(r"^S(?:ig|hd)Pnd:\s*([0-9a-f]+)$", status, re.MULTILINE)

@@ -56,6 +56,7 @@ class Run(Generic[T]):
         self._process: subprocess.Popen[bytes] | None = None
         self._hangs = False
         self._stamp = 0
+        self._killed_since: float | None = None
 
     @property
     def is_over(self) -> bool:
@@ -100,9 +101,14 @@ class Run(Generic[T]):
             holder = lock.holder()
         except OSError:  # gone meanwhile
             return
+        now = time.monotonic()
         if holder.stamp != self._stamp:
-            self._stamp, self.heard_at = holder.stamp, time.monotonic()
-        if holder.is_stuck:
+            self._stamp, self.heard_at = holder.stamp, now
+        if not holder.is_killed:
+            self._killed_since = None
+            return
+        self._killed_since = self._killed_since or now
+        if now - self._killed_since >= DYING_SECONDS:
             self._fail(
                 f"an earlier scan of it still hangs: process {holder.pid} cannot end until the"
                 " mount answers or is gone, and no other is started"
@@ -129,7 +135,7 @@ class Run(Generic[T]):
                 self.outcome = Outcome(self.job, found=value)  # type: ignore[arg-type]
             case Failed(error, traceback):
                 if traceback:
-                    logger().error("looking once failed", name=self.job.name, failure=traceback)
+                    logger().error("unexpected error", name=self.job.name, failure=traceback)
                 self.outcome = Outcome(self.job, error=error)
             case Beat() | Counted() | Further():
                 pass
@@ -150,6 +156,12 @@ class Run(Generic[T]):
                 f"{silence}, and process {self._process.pid} cannot end until the mount answers or"
                 " is gone"
             )
+
+    def let_go(self) -> None:
+        """Kill the process, unless it is ending by itself: so its lock is free when we end."""
+        done = self.outcome is not None and self.outcome.found is not None
+        if not done or not self.has_ended():
+            self.end()
 
     def end(self) -> None:
         """Kill the process, without waiting for its end."""

@@ -58,9 +58,9 @@ def run_jobs(
                 meanwhile(_so_far(runs))
     finally:
         for run in runs:
-            run.end()
+            run.let_go()
         for run in runs:
-            run.has_ended()  # the next command finds its lock free
+            run.has_ended()
         if locks is not None:
             os.close(locks)
     return _so_far(runs)
