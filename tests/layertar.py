@@ -77,12 +77,12 @@ def _file(name: str, content: bytes) -> dict[str, Any]:
         named = {"name_raw": base64.b64encode(raw).decode()}
     if not content:
         return {"type": 1, **named, "payload": None}
-    checksum = base64.b64encode(_crc64(content).to_bytes(8)).decode()
+    checksum = base64.b64encode(crc64(content).to_bytes(8)).decode()
     return {"type": 1, **named, "size": len(content), "payload": checksum}
 
 
 @cache
-def _crc64(content: bytes) -> int:
+def crc64(content: bytes) -> int:
     """The checksum of Go's `hash/crc64` with its ISO table."""
     table = _crc64_table()
     crc = ~0 & (1 << 64) - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +96,15 @@ def check_derived(path: Path) -> int:
     assert (names_of(root), costs_of(root)) == told
     assert [p for p in anew.problems if p.reason is Reason.DRIFT] == []
     return walked
+
+
+def links_of(root: LiveRoot) -> dict[int, int]:
+    """Tell how many links each inode of the image layers is said to have."""
+    kins = ledger_of(root).kinship.kins
+    return {inode: kin.links_of(inode) for kin in kins for inode in kin.members}
+
+
+def moved_of(root: LiveRoot) -> dict[str, tuple[str, Container[int]]]:
+    """Give each derived layer's source, and the inodes said to have other names in it than there."""
+    kept = ledger_of(root).kept
+    return {id: (one.source, one.moved) for id, one in kept.items() if one.source is not None}

@@ -17,7 +17,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
-from exporter.disk.tarsplit import OddError, Touched
+from exporter.disk.tarheader import DoubtError
+from exporter.disk.tarsplit import Touched
 from exporter.disk.walk import OPEN_DIR, Ground, walk
 
 
@@ -57,11 +58,11 @@ def difference(
 ) -> Difference:
     """Compare two trees, given by their open descriptors, at the names that were touched.
 
-    The links of `known` inodes are not noted. Raises OddError where more than these names may
+    The links of `known` inodes are not noted. Raises DoubtError where more than these names may
     differ, OSError where a name cannot be asked for.
     """
     if touched.opaque:
-        raise OddError("it replaces all of the tree")
+        raise DoubtError("it replaces all of the tree")
     comparison = _Comparison(ground, known)
     comparison.run(below, above, touched)
     return comparison.found
@@ -111,17 +112,18 @@ class _Comparison:
 
     def _compare(self, level: _Level, name: str, touched: Touched) -> bool:
         """Compare one name in both trees; True: now there is a folder below it to go through."""
+        if not touched.below and not level.counts:
+            return False
         was = self._ask(level.below, name)
         now = self._ask(level.above, name)
         if touched.below:
             _must_be_plain(touched, was, now)
-        kept = _is_folder(was) and _is_folder(now) and not touched.other and not touched.opaque
-        counts = level.counts
-        if counts and not kept:
+        kept = _is_folder(was) and _is_folder(now) and not touched.replaced and not touched.opaque
+        if level.counts and not kept:
             self._count(level, name, was, now)
-            counts = False
         if not touched.below:
             return False
+        counts = level.counts and kept
         self._enter(level, name, touched, was_folder=_is_folder(was), counts=counts)
         return True
 
@@ -144,7 +146,7 @@ class _Comparison:
         except FileNotFoundError:
             return None
         if status.st_dev != self.ground.device:
-            raise OddError("another mount covers a part of it")
+            raise DoubtError("another mount covers a part of it")
         return status
 
     def _count(self, level: _Level, name: str, was: _Status, now: _Status) -> None:
@@ -174,7 +176,7 @@ class _Comparison:
             fd = _open(folder, name, opened)
             tree = walk(fd, "", self.ground, self.found.links, self.known)
         if tree.changed or tree.problems:
-            raise OddError("a part of it cannot be seen")
+            raise DoubtError("a part of it cannot be seen")
         self.found.asked += tree.entries
         side.others += tree.made_anew
         for inode, count in tree.names.items():
@@ -182,14 +184,10 @@ class _Comparison:
 
 
 def _must_be_plain(touched: Touched, was: _Status, now: _Status) -> None:
-    """See that names below this one were written right there.
-
-    An archive may make a symlink, write through it, and put a folder in its place: then what
-    it changed lies elsewhere.
-    """
+    """See that the names below this one were written right there, and not through a symlink."""
     symlink = was is not None and stat.S_ISLNK(was.st_mode)
-    if symlink or touched.other or touched.said > 1 or not _is_folder(now):
-        raise OddError("it may have written through a symlink")
+    if symlink or touched.linked or not _is_folder(now):
+        raise DoubtError("it may have written through a symlink")
 
 
 def _is_folder(status: _Status) -> bool:

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from exporter.disk.count import Home
 from exporter.disk.difference import Side, difference
 from exporter.disk.files import BrokenFileError
-from exporter.disk.tarsplit import NAME, OddError, read_touched
+from exporter.disk.tarheader import DoubtError
+from exporter.disk.tarsplit import NAME, read_touched
 from exporter.model import Folder, LayerRecord, Problem, Reason
 from exporter.thinking.findings import LayerFigures
 from exporter.thinking.kinship import Kinship
@@ -73,7 +74,7 @@ class Differences:
             where = f"{os.path.dirname(home.where)}/image/{home.driver.name}/{_record(upper.chain)}"
             what = f"{error}; the layer is walked, but the engine cannot save or push it: pull or build it again"
             self.damaged[upper.chain] = Problem(where, what, Reason.TAR_SPLIT)
-        except (OddError, OSError, ValueError):
+        except (DoubtError, OSError, ValueError):
             pass
         return None
 
@@ -109,7 +110,7 @@ def _derive(
 
 def _open(home: Home, folder: Folder) -> AbstractContextManager[int]:
     if folder.stacked is None:
-        raise OddError("it has no tree")
+        raise DoubtError("it has no tree")
     return home.open_tree(folder.id, folder.stacked)
 
 
