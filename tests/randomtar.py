@@ -25,7 +25,10 @@ from tarball import (
 _NAMES: Final = (b"a", b"b", b"c", b"d", b"e", b"f")
 _ODD_NAMES: Final = (b"\xff", b"\xc3\xa9", b"<&>", b".wh.a", b"-", b"g" * 120, b"a b\n")
 _LAST: Final = (b".wh..wh.a", b".wh..wh.plnk")
-_META: Final = (b".wh..wh.plnk/1", b".wh..wh.plnk/2", b".wh..wh.a/b", b".wh..wh.b", b".wh..wh..opq")
+_META: Final = (
+    *(b".wh..wh.plnk/1", b".wh..wh.plnk/2", b".wh..wh.a/b", b".wh..wh.b", b".wh..wh..opq"),
+    *(b"", b".", b"/"),
+)
 _TARGETS: Final = (b".", b"..", b"/", b"../..", b"/.wh..wh.plnk/1", b".wh..wh.plnk/1", b"nowhere")
 _CONTENTS: Final = (b"", b"x", b"content", bytes(600), bytes(512))
 _DEEP: Final = 8
@@ -82,6 +85,14 @@ def random_base(dice: Random) -> list[Entry]:
     return entries
 
 
+def tight_base(dice: Random) -> list[Entry]:
+    """Make such an archive that has one file under some dozens of names."""
+    entries = random_base(dice)
+    folders = [b"", *(entry.name for entry in entries if entry.kind == DIRECTORY)]
+    names = [dice.choice(folders) + b"tight%d" % number for number in range(dice.randint(20, 60))]
+    return [*entries, Entry(names[0]), *(Entry(name, LINK, names[0]) for name in names[1:])]
+
+
 def random_archive(dice: Random, below: Below, most: int) -> list[Entry]:
     """Make an archive of at most `most` turns, each an entry or a few that belong together."""
     making = _Making(dice, below)
@@ -128,7 +139,7 @@ class _Making:
         return [Entry(self._known_or_new() + b"/.wh..wh..opq")]
 
     def meta(self) -> list[Entry]:
-        """Give what only aufs knew."""
+        """Give what only aufs knew, or the tree's own directory."""
         return [self._entry(self.dice.choice(_META))]
 
     def renamed(self) -> list[Entry]:

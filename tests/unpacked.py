@@ -107,12 +107,18 @@ Choose = Callable[[UnpackedRoot, list[Diffs]], tuple[int, Sequence[Entry]]]
 """Gives the next layer of a root, whose layers so far are told: its parent and its archive."""
 
 
-def random_root(folder: Path, dice: Random, layers: int, entries: int) -> Grown:
+def random_root(
+    folder: Path,
+    dice: Random,
+    layers: int,
+    entries: int,
+    base: Callable[[Random], list[Entry]] = random_base,
+) -> Grown:
     """Grow a root of random archives, in which the engine would refuse nothing."""
 
     def choose(root: UnpackedRoot, made: list[Diffs]) -> tuple[int, Sequence[Entry]]:
         if not made:
-            return -1, random_base(dice)
+            return -1, base(dice)
         parent = dice.choice((len(made) - 1, dice.randrange(len(made))))
         return parent, random_archive(dice, paths_of(os.fsencode(root.tree(made[parent]))), entries)
 

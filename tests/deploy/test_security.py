@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import oracle
 import pytest
+from fuzzing import SIZE, dices
 from layertar import RecordedRoot
+from looking import as_json
 from needs import PATIENCE, need_program
+from randomtar import tight_base
 from serving import served
+from unpacked import random_root
 
 TOP = Path(__file__).parent.parent.parent
 PAGE = (TOP / "deploy/security.md").read_text()
@@ -196,6 +203,26 @@ def test_the_commands_of_the_page_find_nothing(tmp_path: Path) -> None:
     )
     assert (done.stdout, done.stderr) == ("", "")
     assert f"{root.home}/" in log.read_text()
+
+
+def test_no_image_hides_that_it_is_tight(tmp_path: Path) -> None:
+    """Random archives move, remove and make again what a tight base has; each image is told right."""
+    assert "An image can hide from nobody that it is tight" in PAGE
+    root = tmp_path / "docker"
+    for dice in islice(dices(), 50 * SIZE):
+        grown = random_root(root, dice, layers=6, entries=8, base=tight_base)
+        told, right = as_json(grown.report), oracle.figures(root, grown.plan.limit, free=0)
+        images = {row["id"]: (left(row, ""), left(row, "chain_")) for row in told["images"]}
+        tight = {id: (row["links"], row["chain"]) for id, row in right["images"].items()}
+        assert images == tight, grown.plan
+        assert (left(told, ""), told["links_max"]) == (right["links"], right["links_max"])
+        shutil.rmtree(root)
+
+
+def left(row: dict[str, Any], whose: str) -> int | None:
+    """Give the layers left by links that a row of the JSON report tells."""
+    found: int | None = row[f"{whose}layers_left"].get("links")
+    return found
 
 
 def test_the_page_names_tests_and_files_that_are_there() -> None:
