@@ -19,6 +19,9 @@ LINKS: Final = frozenset({b"1", b"2"})
 MOST_RAW: Final = 4 << 20
 """Most base64 text of raw headers that is kept for one entry."""
 
+MOST_PARTS: Final = 1000
+"""Most lines of raw bytes before one entry; the engine writes one or a few."""
+
 _REGULAR: Final = b"0"
 _OLD_REGULAR: Final = b"\0"
 _WITHOUT_CONTENT: Final = frozenset({b"1", b"2", b"3", b"4", DIRECTORY, b"6"})
@@ -45,11 +48,13 @@ class Headers:
 
     parts: list[bytes] = field(default_factory=list)
     padding: int = 0
+    _length: int = 0
 
     def add(self, text: bytes) -> None:
         """Take in the next raw bytes. Raises DoubtError for too many."""
         self.parts.append(text)
-        if len(self.parts) > 1 and sum(map(len, self.parts)) > MOST_RAW:
+        self._length += len(text)
+        if len(self.parts) > MOST_PARTS or (len(self.parts) > 1 and self._length > MOST_RAW):
             raise DoubtError("it has headers that are too long")
 
     def next_type(self, name: str, size: int) -> bytes:
@@ -65,6 +70,7 @@ class Headers:
             raise DoubtError("it has an entry that is no file")
         self.padding = -size % _BLOCK if kind == _REGULAR else 0
         self.parts.clear()
+        self._length = 0
         return kind
 
     def _type(self) -> bytes:

@@ -8,6 +8,7 @@ a damaged one (a problem), one that is as large as the tree, odd names.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -23,6 +24,9 @@ from exporter.model import Folder, LayerRecord, Problem, Reason
 from exporter.thinking.findings import LayerFigures
 from exporter.thinking.kinship import Kinship
 from exporter.thinking.routes import WALK_GAIN, Family, family_of
+
+_OF_A_MOMENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE})
+"""Trouble of ours, which says nothing about the record."""
 
 _FEWEST = 1000
 """A record of no more names is read, however small the tree."""
@@ -92,6 +96,8 @@ def _derive(
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno in _OF_A_MOMENT:
+            raise
         raise BrokenFileError(f"cannot be read: {error.strerror}") from None
     goes_up = folder.id == upper.cache_id
     child, parent = (folder, source.folder) if goes_up else (source.folder, folder)

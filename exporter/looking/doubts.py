@@ -29,12 +29,14 @@ _BLOCKED: Final = ""
 class Doubts:
     """What is in doubt after a scan: `layers` are not covered, `again` is to be counted again.
 
-    `backoff` holds when which of them may be counted next.
+    `backoff` holds when which of them may be counted next. `new`: names and links do not add up
+    since the last scan, maybe because a layer is being removed.
     """
 
     backoff: Backoff = field(default_factory=Backoff)
     layers: frozenset[str] = frozenset()
     again: set[str] = field(default_factory=set)
+    new: bool = False
     _blocked: bool = False
     _overcounted: set[Kin] = field(default_factory=set)
     _since: float = 0.0
@@ -47,12 +49,13 @@ class Doubts:
         `still`: the engine has done nothing since the last scan; `same`: at least no layer came
         or went.
         """
+        overcounted = self._overcounted_in(home, ledger, found, still)
         self.again &= ledger.kept.keys()
         self.again |= found.altered
         for kin in found.lost:
             if kin.seen_in is None:
                 self.again |= set(islice(kin.holders, 1))
-        self._add_up(home, ledger, self._overcounted_in(home, ledger, found, still), now, same)
+        self._add_up(home, ledger, overcounted, now, same)
         self._blocked = bool(found.blocked)
         self.backoff.note(_BLOCKED, now, failed=self._blocked)
         kins = found.lost | found.blocked | self._overcounted
@@ -67,6 +70,7 @@ class Doubts:
         Once doubted they stay so: links from outside may hide that names are missed.
         """
         doubted = self._overcounted & ledger.kinship.kins.keys() if same else set[Kin]()
+        self.new = bool(overcounted) and not doubted
         if not doubted:
             self._since = now
         self._overcounted = doubted | overcounted
@@ -93,7 +97,7 @@ class Doubts:
             kins = found.moved | (self._overcounted & ledger.kinship.kins.keys())
         suspected = {kin for kin in kins if kin.overcounted}
         if suspected:
-            ledger.settle_all(home, suspected)
+            found.add(ledger.settle_all(home, suspected))
         return {kin for kin in suspected if kin.overcounted}
 
 

@@ -102,7 +102,9 @@ class LiveDriver:
         fresh = Live(site.root, kept.clocks)  # every layer is walked, whatever it was told from
         fresh.look(home, lambda: None, counted=keep_up)
         fresh.drift = _drift(home, kept, fresh)
-        fresh.differences = Differences()
+        fresh.differences = Differences(
+            damaged=dict(kept.differences.damaged if kept.differences else {})
+        )
         self.live, self.full = fresh, None
         return fresh
 
@@ -139,7 +141,7 @@ class LiveDriver:
                 [
                     *live.records.problems,
                     *live.drift,
-                    *(live.differences.damaged.values() if live.differences else ()),
+                    *_damaged(live),
                     *lost,
                     *_doubts(home, len(doubted)),
                     *found.problems,
@@ -186,6 +188,12 @@ def _made_once(home: Home) -> int:
     That is the folder of all mounts (moby v20.10.24 `layer/filestore.go`, SetMountID).
     """
     return 0 if os.path.isdir(home.image / "layerdb/mounts") else 1
+
+
+def _damaged(live: Live) -> list[Problem]:
+    """Tell of the layers that are there and whose records of changes are damaged."""
+    damaged = live.differences.damaged if live.differences else {}
+    return [problem for chain, problem in damaged.items() if chain in live.records.lineage.layers]
 
 
 def _doubts(home: Home, layers: int) -> list[Problem]:

@@ -162,6 +162,15 @@ class Ledger:
         """Whether a layer can be told by its difference to this one."""
         return id in self.kinship.held and id not in self.altered and self.kept[id].figures.whole
 
+    def is_changed(self, id: str) -> bool:
+        """Whether an image layer changed under our eyes when it was counted."""
+        kept = self.kept[id]
+        return kept.figures.changed and kept.kind is Kind.IMAGE
+
+    def seconds_of_troubled(self) -> float:
+        """Give the processor time that it takes to count all folders again that were not seen whole."""
+        return sum(kept.seconds for kept in self.kept.values() if kept.figures.problems)
+
     def forget(self, id: str) -> None:
         """Forget a folder."""
         self._changed(id)

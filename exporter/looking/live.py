@@ -85,7 +85,8 @@ class Live:
             self._read(home)
         self._again = recheck.due(self.ledger, self.doubts, self.clocks.steady())
         self._count_due(home, publish, woken, counted)
-        if doubted := self._settle(home):
+        doubted = self._settle(home)
+        if doubted or self.doubts.new:
             self._read(home)  # what is being removed is not in doubt
             self._again |= doubted & self.records.folders.keys()
             self._count_due(home, publish, woken, counted)
@@ -108,7 +109,7 @@ class Live:
         """Ask for the links that may have moved; give the layers that must be counted again now."""
         still = not self._unsettled
         found = self.ledger.settle(home, still=still)
-        self._unsettled = False
+        self._unsettled = bool(found.blocked or found.lost)
         same, self._present = self._present == self.records.present, self.records.present
         now = self.clocks.steady()
         return self.doubts.judge(home, self.ledger, found, now, still=still, same=same)
@@ -149,7 +150,8 @@ class Live:
         kept = self.ledger.kept.get(id)
         if kept is None or id in self._again or self._is_another(id):
             return True
-        return kept.figures.changed and kept.kind is Kind.IMAGE
+        changed = kept.figures.changed and kept.kind is Kind.IMAGE
+        return changed and self.doubts.backoff.may(id, self.clocks.steady())
 
     def _is_another(self, id: str) -> bool:
         """Whether a counted folder has become another one, as a half-made layer that is complete."""
@@ -166,15 +168,6 @@ class Live:
         waiting = set(due)
         sources = [id for id in self.ledger.sources() if id not in waiting]
         return plan(family, sources, [id for id in tops if id in waiting], due)
-
-    def _tops(self, *, tagged: bool = False) -> list[str]:
-        """Give the folders of images' top layers, those of tagged images first, or these alone."""
-        images = sorted(
-            (i for i in self.records.lineage.images if i.chains and (i.tags or not tagged)),
-            key=lambda i: not i.tags,
-        )
-        tops = map(self.records.lineage.layers.get, (i.chains[-1] for i in images))
-        return list(dict.fromkeys(top.cache_id for top in tops if top is not None))
 
     def _count_due(
         self,
@@ -194,6 +187,8 @@ class Live:
                 attempts += 1
                 if self._due():
                     self._read(home)
+        for id in filter(self.ledger.is_changed, self.ledger.kept):
+            self._note(id, failed=True)
 
     def _count_some(
         self,
@@ -206,9 +201,9 @@ class Live:
         """Count these folders in a good order; True: something happened before the last."""
         for id in filter(self._is_another, due):
             self.ledger.forget(id)
-        tops = self._tops()
+        tops = self.records.tops()
         steps = self._plan(home, due, tops)
-        first = dict.fromkeys(self._tops(tagged=True) or tops)
+        first = dict.fromkeys(self.records.tops(tagged=True) or tops)
         number_of_tops = 1 + max((i for i, (id, _) in enumerate(steps) if id in first), default=-1)
         for number, (id, source) in enumerate(steps):
             if number and number >= number_of_tops:
@@ -240,11 +235,17 @@ class Live:
 
     def _was_walked(self, id: str, suspects: Iterable[str], *, again: bool) -> None:
         """Note what comes of a walk: when it is to be done again, and who else is in doubt."""
-        now, kept, backoff = self.clocks.steady(), self.ledger.kept[id], self.doubts.backoff
+        doubted = again and id in self.doubts.again
+        self._unsettled |= doubted
         self._again.discard(id)
-        self._unsettled |= id in self.ledger.kinship.held
-        failed = bool(kept.figures.problems) or (again and id in self.doubts.again)
-        backoff.note(id, now, kept.seconds, failed=failed)
+        if not self.ledger.is_changed(id):
+            self._note(id, failed=doubted or bool(self.ledger.kept[id].figures.problems))
         self.doubts.again.discard(id)
         self.doubts.again.update(suspects)
-        self._again.update(s for s in suspects if backoff.may(s, now))
+        now = self.clocks.steady()
+        self._again.update(s for s in suspects if self.doubts.backoff.may(s, now))
+
+    def _note(self, id: str, *, failed: bool) -> None:
+        """Note how a count went; all retries together take a bounded share of the time."""
+        seconds = self.ledger.seconds_of_troubled() + self.ledger.kept[id].seconds if failed else 0
+        self.doubts.backoff.note(id, self.clocks.steady(), seconds, failed=failed)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from exporter.looking.doubts import Doubts
 from exporter.looking.ledger import Ledger
 from exporter.model import Kind
 from exporter.thinking.backoff import recount_pauses
+
+TOGETHER_SECONDS: Final = 5.0
+"""What is due within this time is counted at once: each scan by itself costs something too."""
+
+_CHANGING: Final = frozenset({Kind.CONTAINER, Kind.BUILDKIT, Kind.ORPHAN})
 
 
 def due(ledger: Ledger, doubts: Doubts, now: float) -> set[str]:
@@ -14,7 +21,7 @@ def due(ledger: Ledger, doubts: Doubts, now: float) -> set[str]:
     Layers being made are counted at each look; what failed, or is in doubt, as its backoff
     allows.
     """
-    again = {id for id, at in _recounts(ledger).items() if now >= at}
+    again = {id for id, at in _recounts(ledger).items() if now + TOGETHER_SECONDS >= at}
     again |= {id for id, kept in ledger.kept.items() if kept.kind is Kind.PARTIAL}
     return again | {id for id in _troubled(ledger, doubts) if doubts.backoff.may(id, now)}
 
@@ -28,15 +35,15 @@ def due_in(ledger: Ledger, doubts: Doubts, now: float) -> float | None:
 
 
 def _troubled(ledger: Ledger, doubts: Doubts) -> set[str]:
-    return doubts.again | {id for id, kept in ledger.kept.items() if kept.figures.problems}
+    return doubts.again | {
+        id
+        for id, kept in ledger.kept.items()
+        if kept.figures.problems or (kept.figures.changed and kept.kind is Kind.IMAGE)
+    }
 
 
 def _recounts(ledger: Ledger) -> dict[str, float]:
-    """Tell when to count each folder again of which no file can be asked for its links alone."""
-    changing = {
-        id: kept
-        for id, kept in ledger.kept.items()
-        if id not in ledger.kinship.held and kept.kind is not Kind.PARTIAL
-    }
+    """Tell when to count each folder again that somebody may write to."""
+    changing = {id: kept for id, kept in ledger.kept.items() if kept.kind in _CHANGING}
     pauses = recount_pauses({id: kept.seconds for id, kept in changing.items()})
     return {id: kept.counted_at + pauses[id] for id, kept in changing.items()}

@@ -50,6 +50,15 @@ class Records:
         """What is there: the driver's folders, and the layers that are not being removed."""
         return frozenset((*self.folders, *self.lineage.layers))
 
+    def tops(self, *, tagged: bool = False) -> list[str]:
+        """Give the folders of images' top layers, those of tagged images first, or these alone."""
+        images = sorted(
+            (i for i in self.lineage.images if i.chains and (i.tags or not tagged)),
+            key=lambda i: not i.tags,
+        )
+        tops = map(self.lineage.layers.get, (i.chains[-1] for i in images))
+        return list(dict.fromkeys(top.cache_id for top in tops if top is not None))
+
 
 Marks = tuple[tuple[int, int], ...]
 

@@ -23,10 +23,12 @@ from exporter.disk.site import Site, never, unheard
 from exporter.looking.driven import LiveDriver, down
 from exporter.looking.records import ATTEMPTS
 from exporter.model import Reports, Root, RootReport
-from exporter.thinking.backoff import FIRST_SECONDS
 
 LONGEST_DOUBT: Final = 2.0
 """A scan waits no longer than these seconds to see whether what it doubts stays as it is."""
+
+CLOSED_SECONDS: Final = 5.0
+"""Pause before a driver's folder that could not be opened is tried again."""
 
 Now = Callable[[], float]
 Publish = Callable[[Reports], None]
@@ -101,7 +103,7 @@ class LiveRoot:
     def due_in(self) -> float | None:
         """Give the seconds until another look has something to do, if it has before an event."""
         lives = (driver.live for driver in self.drivers.values())
-        waits = [live.due_in() if live else FIRST_SECONDS for live in lives]
+        waits = [live.due_in() if live else CLOSED_SECONDS for live in lives]
         return min((wait for wait in waits if wait is not None), default=None)
 
     def doubt_in(self) -> float | None:

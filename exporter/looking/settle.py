@@ -44,6 +44,13 @@ class Refresh:
     lost: set[Kin] = field(default_factory=set)
     blocked: set[Kin] = field(default_factory=set)
 
+    def add(self, other: Refresh) -> None:
+        """Take in what another asking gave."""
+        self.moved |= other.moved
+        self.altered |= other.altered
+        self.lost |= other.lost
+        self.blocked |= other.blocked
+
 
 def settle(home: Home, kinship: Kinship, tree_path: TreePath, *, still: bool = False) -> Refresh:
     """Ask some members of each kin for their links, and each of the tightest.
