@@ -305,6 +305,7 @@ NASTY = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", NASTY)
 def test_any_name_is_counted_and_shown_harmlessly(
     planted: PlantedRoot, name: bytes, run: Run

@@ -22,6 +22,8 @@ from exporter.demo.planted import PlantedRoot
 from exporter.looking.scan import LiveRoot
 from exporter.model import Root, RootReport
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def clocks() -> Clocks:

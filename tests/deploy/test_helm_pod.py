@@ -24,6 +24,8 @@ from serving import Served
 from exporter.config import Config
 from exporter.demo.planted import PlantedRoot
 
+pytestmark = pytest.mark.once
+
 LONGEST = f"registry.example.com/{'n' * 234}:{'t' * 128}"
 """A name of 255 bytes and a tag of 128: the longest that an engine takes."""
 
@@ -33,8 +35,6 @@ RIGHTS = "-all,+dac_read_search"
 
 CONNECT = """
 import os, socket, sys
-
-pytestmark = pytest.mark.once
 os.chdir(sys.argv[1])  # a socket's path is short
 socket.socket(socket.AF_UNIX).connect("docker.sock")
 """

@@ -20,6 +20,8 @@ from exporter.thinking.orders import WatchState
 from exporter.web.page.document import SCRIPT
 from exporter.web.page.markup import age
 
+pytestmark = pytest.mark.once
+
 TAGS = (
     "<script>window.harmed = 1</script>:1",
     "\"'><img src=http://harm.invalid/x onerror=window.harmed=1>:1",
