@@ -32,7 +32,8 @@ def start(
 ) -> tuple[subprocess.Popen[bytes], Connection[Any, Any]]:
     """Start a module in a fresh interpreter, and return it with our end of a pipe to it.
 
-    The module's arguments are its end of the pipe and the further `descriptors`, which it inherits.
+    The module's arguments are our process id, its end of the pipe, and the further `descriptors`, which
+    it inherits.
     A `detached` process holds nothing that a reader of our output or a terminal waits for: it may
     outlive us where it hangs. `-P`: a folder `exporter` in the current directory is not ours.
     """
@@ -40,9 +41,10 @@ def start(
     output = subprocess.DEVNULL if detached else None
     with theirs:
         inherited = (theirs.fileno(), *descriptors)
+        words = (str(number) for number in (os.getpid(), *inherited))
         try:
             process = subprocess.Popen(  # noqa: S603  (our own program)
-                [sys.executable, "-P", "-m", module, *(str(fd) for fd in inherited)],
+                [sys.executable, "-P", "-m", module, *words],
                 pass_fds=inherited,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -55,9 +57,11 @@ def start(
     return process, ours
 
 
-def end_with_parent() -> None:
-    """Have the kernel end this process when the thread that started it ends."""
+def end_with_parent(parent: int) -> None:
+    """Have the kernel end this process when the thread that started it ends, or end now if it has."""
     ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def be_a_good_neighbour() -> None:

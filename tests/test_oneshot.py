@@ -173,20 +173,21 @@ def test_a_symlink_in_the_place_of_a_lock_file_is_not_followed(tmp_path: Path) -
         lock.take()
 
 
-def test_children_end_with_the_command_that_started_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pause", [0, 2], ids=["while they start", "while they work"])
+def test_children_end_with_the_command_that_started_them(tmp_path: Path, pause: float) -> None:
     words = (
-        "import sys, jobs\n"
+        "import jobs\n"
         "from exporter.oneshot.job import Job\n"
         "from exporter.oneshot.runs import run_jobs\n"
         f"run_jobs([Job('a job', {str(tmp_path)!r}, jobs.wait)], 60)\n"
     )
     command = subprocess.Popen([sys.executable, "-c", words])
     children = Path(f"/proc/{command.pid}/task/{command.pid}/children")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not (pids := children.read_text().split()):
         assert time.monotonic() < deadline
-        time.sleep(0.05)
-    time.sleep(0.5)
+        time.sleep(0.01)
+    time.sleep(pause)
     command.kill()
     command.wait()
     while any(alive(int(pid)) for pid in pids):

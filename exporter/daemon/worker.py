@@ -1,7 +1,7 @@
 """The process that walks one root: low in CPU and I/O priority, apart from the web server.
 
-It is started as `python -P -m exporter.daemon.worker FD`, where FD is its end of a pipe: orders come
-in, answers go out. It ends when the pipe does. It imports nothing of the web stack, and a
+It is started as `python -P -m exporter.daemon.worker PARENT FD`: PARENT is the daemon's process id, FD our
+end of a pipe: orders come in, answers go out. It ends when the pipe does. It imports nothing of the web stack, and a
 walk that hangs on a dead mount hangs this process alone.
 """
 
@@ -38,9 +38,10 @@ SOONEST_SECONDS: Final = 0.5
 def main() -> None:
     """Look at a root again and again, as ordered, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon; it closes the pipe
-    end_with_parent()
+    parent, fd = (int(word) for word in sys.argv[1:])
+    end_with_parent(parent)
     be_a_good_neighbour()
-    pipe: Connection[Answer | Stands, Orders] = Connection(int(sys.argv[1]))
+    pipe: Connection[Answer | Stands, Orders] = Connection(fd)
     try:
         _serve(pipe)
     except (EOFError, BrokenPipeError, ConnectionResetError):

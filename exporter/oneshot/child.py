@@ -1,7 +1,7 @@
 """The process that does one job: it may hang on a dead mount, and then it hangs alone.
 
-It is started as `python -P -m exporter.oneshot.child FD [LOCK]`: FD is its end of a pipe, LOCK the
-descriptor of a locked file. The lock is held until this process is gone, however it ends.
+It is started as `python -P -m exporter.oneshot.child PARENT FD [LOCK]`: PARENT is the process id of the
+command, FD our end of a pipe, LOCK the descriptor of a locked file. The lock is held until this process is gone, however it ends.
 
 A second thread gives signs of life, but only while the job's thread executes bytecode: it has the
 interpreter call a signal handler there (`_thread.interrupt_main`), which happens as soon as a system call has
@@ -61,9 +61,9 @@ class _Pipe:
 
 def main() -> None:
     """Do one job and say how it went."""
-    end_with_parent()
+    parent, fd, *locks = (int(word) for word in sys.argv[1:])
+    end_with_parent(parent)
     os.chdir("/")
-    fd, *locks = (int(word) for word in sys.argv[1:])
     connection: Connection[Message, Job[Any]] = Connection(fd)
     for lock in locks:
         with suppress(OSError):  # a full disk: the lock holds all the same

@@ -69,7 +69,7 @@ def test_the_daemon_is_found_behind_an_init_and_beside_others(tmp_path: Path) ->
     commands = {
         1: ["/sbin/docker-init", "--", "/opt/hardlink-exporter/bin/hardlink-exporter", "serve"],
         7: ["/opt/bin/python3", "/opt/hardlink-exporter/bin/hardlink-exporter", "serve", "--x"],
-        10: ["/opt/bin/python3", "-P", "-m", "exporter.daemon.worker", "5"],
+        10: ["/opt/bin/python3", "-P", "-m", "exporter.daemon.worker", "7", "5"],
     }
     for pid in (10, 7):
         (tmp_path / str(pid)).mkdir()
