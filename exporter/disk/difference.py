@@ -118,12 +118,8 @@ class _Comparison:
         now = self._ask(level.above, name)
         if touched.below:
             _must_be_plain(touched, was, now)
-        kept = (
-            _is_directory(was)
-            and _is_directory(now)
-            and not touched.replaced
-            and not touched.opaque
-        )
+        emptied = touched.replaced or touched.opaque
+        kept = _is_directory(was) and _is_directory(now) and not emptied
         if level.counts and not kept:
             self._count(level, name, was, now)
         if not touched.below:
