@@ -174,7 +174,10 @@ class _Unpacking:
         self._create(path, entry)
 
     def _create(self, path: bytes, entry: Entry) -> None:
-        kind, real = _kind(entry), self.real(path)
+        kind = _kind(entry)
+        if kind == GLOBAL:
+            return  # what stood at its name is gone
+        real = self.real(path)
         if kind == DIRECTORY:
             if not os.path.lexists(real):
                 os.mkdir(real)
@@ -188,7 +191,7 @@ class _Unpacking:
             os.symlink(entry.target, real)
         elif kind in _SPECIALS:
             os.mknod(real, _SPECIALS[kind] | 0o755)
-        elif kind != GLOBAL:
+        else:
             raise _CannotError("unhandled tar header type")
 
     def _touch_link(self, path: bytes, target: bytes) -> None:

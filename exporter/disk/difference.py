@@ -1,11 +1,10 @@
 """How a layer's tree differs from that of the layer below it, looked up name by name.
 
-The engine's record tells which names the layer's archive spoke of; each of them is asked for
-in both trees. What costs is the difference, not the trees.
+The engine's record tells which names the layer's archive mentions; each of them is asked for in
+both trees. The cost is that of the difference, not of the trees.
 
-A directory that both trees have under one name may still be two: the archive may remove it and
-make it again, and then nothing below it need be mentioned. Where that may have happened, all
-that lies below it is counted in both trees.
+Two directories under one name may still be two: the archive may remove one and make another, and
+then need not mention what was below it. Where that may have happened, both are counted as a whole.
 """
 
 from __future__ import annotations
@@ -27,7 +26,8 @@ class Side:
     """What one of the two trees has and the other has not.
 
     `names` counts names by their inode, `places` has the smallest of them from the tree's `/`;
-    `others` counts folders, symlinks and specials.
+    `others` counts directories, symlinks and specials. What lies below a directory that was counted
+    as a whole is in both sides.
     """
 
     names: dict[int, int] = field(default_factory=dict)
@@ -56,10 +56,10 @@ class Difference:
 def difference(
     below: int, above: int, touched: Touched, ground: Ground, known: Container[int]
 ) -> Difference:
-    """Compare two trees, given by their open descriptors, at the names that were touched.
+    """Compare two trees, given by their open descriptors, at the names that the archive mentions.
 
-    The links of `known` inodes are not noted. Raises DoubtError where more than these names may
-    differ, OSError where a name cannot be asked for.
+    The links of `known` inodes are not noted. Raises DoubtError where other names may differ too,
+    OSError where a name cannot be asked for.
     """
     if touched.opaque:
         raise DoubtError("it replaces all of the tree")
@@ -74,9 +74,9 @@ _NOWHERE: Final = -1
 
 @dataclass(slots=True)
 class _Level:
-    """A folder on the way down. `counts`: what differs in it has not been counted as a whole.
+    """A directory on the way down. `counts`: it has not been counted as a whole.
 
-    `below` is -1 where the tree below has no such folder.
+    `below` is -1 where the tree below has no such directory.
     """
 
     below: int
@@ -111,27 +111,28 @@ class _Comparison:
                 level.opened.close()
 
     def _compare(self, level: _Level, name: str, touched: Touched) -> bool:
-        """Compare one name in both trees; True: now there is a folder below it to go through."""
+        """Compare one name in both trees. True: names below it come next."""
         if not touched.below and not level.counts:
             return False
         was = self._ask(level.below, name)
         now = self._ask(level.above, name)
         if touched.below:
             _must_be_plain(touched, was, now)
-        kept = _is_folder(was) and _is_folder(now) and not touched.replaced and not touched.opaque
+        emptied = touched.replaced or touched.opaque
+        kept = _is_directory(was) and _is_directory(now) and not emptied
         if level.counts and not kept:
             self._count(level, name, was, now)
         if not touched.below:
             return False
         counts = level.counts and kept
-        self._enter(level, name, touched, was_folder=_is_folder(was), counts=counts)
+        self._enter(level, name, touched, was_directory=_is_directory(was), counts=counts)
         return True
 
     def _enter(
-        self, level: _Level, name: str, touched: Touched, *, was_folder: bool, counts: bool
+        self, level: _Level, name: str, touched: Touched, *, was_directory: bool, counts: bool
     ) -> None:
         with ExitStack() as opened:
-            below = _open(level.below, name, opened) if was_folder else _NOWHERE
+            below = _open(level.below, name, opened) if was_directory else _NOWHERE
             above = _open(level.above, name, opened)
             path = level.path + os.fsencode(name) + b"/"
             names = iter(touched.below.items())
@@ -160,7 +161,7 @@ class _Comparison:
             self._add(self.found.above, level.above, name, path, now)
 
     def _add(self, side: Side, folder: int, name: str, path: bytes, status: os.stat_result) -> None:
-        if _is_folder(status):
+        if _is_directory(status):
             self._add_tree(side, folder, name, path)
         elif not stat.S_ISREG(status.st_mode):
             side.others += 1
@@ -171,7 +172,7 @@ class _Comparison:
                 self.found.links[inode] = status.st_nlink
 
     def _add_tree(self, side: Side, folder: int, name: str, path: bytes) -> None:
-        """Count all that lies below a folder which the other tree has not."""
+        """Count a directory and all that lies below it."""
         with ExitStack() as opened:
             fd = _open(folder, name, opened)
             tree = walk(fd, "", self.ground, self.found.links, self.known)
@@ -184,13 +185,13 @@ class _Comparison:
 
 
 def _must_be_plain(touched: Touched, was: _Status, now: _Status) -> None:
-    """See that the names below this one were written right there, and not through a symlink."""
+    """Raise DoubtError where the names below this one may have been written through a symlink."""
     symlink = was is not None and stat.S_ISLNK(was.st_mode)
-    if symlink or touched.linked or not _is_folder(now):
+    if symlink or touched.linked or not _is_directory(now):
         raise DoubtError("it may have written through a symlink")
 
 
-def _is_folder(status: _Status) -> bool:
+def _is_directory(status: _Status) -> bool:
     return status is not None and stat.S_ISDIR(status.st_mode)
 
 

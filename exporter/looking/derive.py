@@ -2,8 +2,8 @@
 
     names(child) = names(parent) - what the child's archive removed or replaced + what it added
 
-and the other way round. In doubt nothing is derived, and the layer is walked: no record,
-a damaged one (a problem), one that is as large as the tree, odd names.
+and the other way round. In doubt nothing is derived, and the layer is walked: there is no record,
+it is damaged (a problem), it is as large as the tree, or it does not tell for sure where to look.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ _FEWEST = 1000
 class Derived:
     """What deriving a layer gave: its figures, and the inodes that have other names than in its source.
 
-    With each of these comes its smallest name that the source has not, if any. `asked` is the
-    number of names that were looked up.
+    They are all among those that `moved`, also where only a name changed and not their number; so
+    may be others. With each comes the smallest of the layer's names that were looked up, if any:
+    all names that the source has not are. `asked` is the number of names that were looked up.
     """
 
     figures: LayerFigures
@@ -53,7 +54,7 @@ class Differences:
     damaged: dict[str, Problem] = field(default_factory=dict)
 
     def family(self, home: Home, layers: Mapping[str, LayerRecord]) -> Family:
-        """Tell which layers can be told from which, and what that costs."""
+        """Tell which layers can be derived from which, and what that costs."""
         driver, ground = home.driver, home.ground
         if not driver.shares_links or not ground.inode_in_entry or ground.covered:
             return Family()
@@ -71,7 +72,7 @@ class Differences:
     def derive(
         self, home: Home, kinship: Kinship, folder: Folder, source: LayerFigures, upper: LayerRecord
     ) -> Derived | None:
-        """Tell a layer from its neighbour; the `upper` of the two has the record. None: in doubt."""
+        """Derive a layer from its neighbour; the `upper` of the two has the record. None: in doubt."""
         try:
             return _derive(home, kinship, folder, source, upper)
         except BrokenFileError as error:
