@@ -292,6 +292,7 @@ class Stage:
         self.root.image(self.root.layer(self.middle, nothing), "new:1")
 
     def begin_a_removal(self) -> None:
+        remove_image(self.root, self.tagged)
         _, tree = begin_removal(self.root, self.top)
         for file in files_of(tree)[:4]:
             file.unlink()

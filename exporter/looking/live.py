@@ -242,8 +242,7 @@ class Live:
             self._note(id, failed=doubted or bool(self.ledger.kept[id].figures.problems))
         self.doubts.again.discard(id)
         self.doubts.again.update(suspects)
-        now = self.clocks.steady()
-        self._again.update(s for s in suspects if self.doubts.backoff.may(s, now))
+        self._again.update(s for s in suspects if self.doubts.backoff.may(s, self.clocks.steady()))
 
     def _note(self, id: str, *, failed: bool) -> None:
         """Note how a count went; all retries together take a bounded share of the time."""
