@@ -49,7 +49,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version(), prog_name="hardlink-exporter")
 def cli() -> None:
-    """Tell how many more layers fit on each Docker image before hard links run out."""
+    """How many more layers fit on each Docker image before hard links run out."""
 
 
 def main() -> NoReturn:

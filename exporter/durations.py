@@ -20,7 +20,7 @@ _FORM: Final = re.compile("".join(rf"(?:(\d{{1,9}}){unit})?" for unit in _SECOND
 
 
 def seconds(duration: str) -> float:
-    """Give a duration in seconds. Raises ValueError for what Prometheus would not read."""
+    """A duration in seconds. Raises ValueError for what Prometheus would not read."""
     found = _FORM.fullmatch(duration) if duration.isascii() else None
     if not duration or found is None:
         raise ValueError("it should be a duration such as 30s, 5m, 1h30m or 1d")

@@ -52,7 +52,7 @@ def start_logging(level: str, form: str) -> None:
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:
-    """Give the program's logger."""
+    """The program's logger."""
     made: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return made
 

@@ -111,13 +111,14 @@ class ImageRecord:
 class Lineage:
     """All that `image/<driver>/` says: who stands on whom, and under which name.
 
-    `mounts` gives each container's folders, by its own id; `removing` the time of each removal
-    under way, by folder. `unread` counts the entries of layerdb that are there but could not be
+    `mounts` gives each container's folders, by its own id; `parents` the image each image was
+    built from, where that is known; `removing` the time of each removal under way, by folder. `unread` counts the entries of layerdb that are there but could not be
     understood; `readable` is whether layerdb could be listed at all.
     """
 
     layers: Mapping[str, LayerRecord] = field(default_factory=dict)
     images: tuple[ImageRecord, ...] = ()
+    parents: Mapping[str, str] = field(default_factory=dict)
     mounts: Mapping[str, frozenset[str]] = field(default_factory=dict)
     removing: Mapping[str, float] = field(default_factory=dict)
     unread: int = 0

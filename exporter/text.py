@@ -27,7 +27,7 @@ All but the Braille blank are in Unicode's DerivedCoreProperties.txt, Default_Ig
 
 
 def shown_name(name: str | bytes) -> str:
-    r"""Give a name as valid text, each byte that is not UTF-8 written as `\xNN`."""
+    r"""A name as valid text, each byte that is not UTF-8 written as `\xNN`."""
     raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
     return raw.decode("utf-8", "backslashreplace")
 
@@ -66,7 +66,7 @@ def _escaped(character: str) -> str:
 
 
 def path_text(path: os.PathLike[str] | str) -> str:
-    """Give a path of this system as valid text."""
+    """A path of this system as valid text."""
     return shown_name(os.fsencode(path))
 
 
@@ -81,5 +81,5 @@ def alike(paths: Iterable[str]) -> tuple[str, str] | None:
 
 
 def normal_path(path: str) -> str:
-    """Give an absolute path in its one normal form: no double slash, no `.` and no `..`."""
+    """An absolute path in its one normal form: no double slash, no `.` and no `..`."""
     return "/" + os.path.normpath(path).lstrip("/")

@@ -15,7 +15,7 @@ FOLDER: Final = Path(__file__).parent / "dashboards"
 
 
 def rendered() -> Mapping[str, str]:
-    """Give the text of each file of `dashboards/`, by its name."""
+    """The text of each file of `dashboards/`, by its name."""
     files = {
         f"{dashboard.uid}.json": json.dumps(dashboard.json(), indent=2, ensure_ascii=False) + "\n"
         for dashboard in (HOST_DASHBOARD, FLEET_DASHBOARD)

@@ -46,7 +46,7 @@ class Chat:
         return f"http://127.0.0.1:{self.port}/"
 
     def titled(self, title: str) -> list[Message]:
-        """Give the messages whose title begins so."""
+        """The messages whose title begins so."""
         return [message for message in list(self.messages) if message.title.startswith(title)]
 
 
@@ -97,7 +97,7 @@ class Alertmanager:
             assert response.status == 200
 
     def alerts(self) -> list[dict[str, Any]]:
-        """Give all alerts with their status."""
+        """All alerts with their status."""
         url = f"http://127.0.0.1:{self.port}/api/v2/alerts"
         with urllib.request.urlopen(url, timeout=PATIENCE) as response:
             found: list[dict[str, Any]] = json.load(response)

@@ -68,7 +68,7 @@ Open = Callable[[Target], socket.socket]
 
 
 def saying(words: bytes) -> Open:
-    """Give a client that says this and nothing more."""
+    """A client that says this and nothing more."""
 
     def opened(target: Target) -> socket.socket:
         client = target.connect()
@@ -283,7 +283,7 @@ def sockets_of(pid: int) -> int:
 
 
 def memory_of(pid: int) -> float:
-    """Give the resident memory of one process, in megabytes."""
+    """The resident memory of one process, in megabytes."""
     (line,) = (
         x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("VmRSS:")
     )

@@ -72,7 +72,7 @@ class Booted:
         return self.run("systemctl", *words, check=check)
 
     def shown(self, unit: str, name: str) -> str:
-        """Give a property of a unit."""
+        """A property of a unit."""
         return self.systemctl("show", "--value", "--property", name, unit).strip()
 
     def journal(self) -> str:

@@ -68,7 +68,7 @@ class Browser:
             self._heard.append(answer)
 
     def events(self, session: str) -> list[dict[str, Any]]:
-        """Give all events of a page so far."""
+        """All events of a page so far."""
         self.call("Browser.getVersion")
         return [e for e in self._heard if e.get("sessionId") == session]
 
@@ -149,7 +149,7 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=[theme])
 
     def run(self, expression: str) -> Any:
-        """Give the value of an expression in the page."""
+        """The value of an expression in the page."""
         told = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
@@ -177,24 +177,24 @@ class Page:
             )
 
     def happened(self, method: str) -> list[dict[str, Any]]:
-        """Give what the page told of one kind of event."""
+        """What the page told of one kind of event."""
         events = self._browser.events(self._session)
         return [e["params"] for e in events if e["method"] == method]
 
     def asked(self) -> list[str]:
-        """Give the address of every request that the page's policy let out."""
+        """The address of every request that the page's policy let out."""
         failed = self.happened("Network.loadingFailed")
         stopped = {e["requestId"] for e in failed if e.get("blockedReason") == "csp"}
         sent = self.happened("Network.requestWillBeSent")
         return [e["request"]["url"] for e in sent if e["requestId"] not in stopped]
 
     def visits(self) -> int:
-        """Tell how often a document was loaded."""
+        """How often a document was loaded."""
         asked = self.happened("Network.requestWillBeSent")
         return sum(e["type"] == "Document" for e in asked)
 
     def complaints(self) -> list[str]:
-        """Give what the browser found wrong: exceptions, refused content, errors in its console."""
+        """What the browser found wrong: exceptions, refused content, errors in its console."""
         thrown = [e["exceptionDetails"]["text"] for e in self.happened("Runtime.exceptionThrown")]
         logged = [e["entry"] for e in self.happened("Log.entryAdded")]
         wrong = [e["text"] for e in logged if e["level"] == "error" or e["source"] == "security"]

@@ -39,33 +39,33 @@ def helm(client: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def render(*words: str | Path, client: str = "helm", chart: Path = CHART) -> list[Document]:
-    """Give the objects that `helm template` makes. Raises AssertionError with what it said."""
+    """The objects that `helm template` makes. Raises AssertionError with what it said."""
     done = helm(client, "template", "links", chart, "--namespace=watch", *words)
     assert done.returncode == 0, done.stderr
     return [document for document in yaml.safe_load_all(done.stdout) if document]
 
 
 def refused(*words: str | Path, client: str = "helm") -> str:
-    """Give what Helm says when it refuses these values. Raises AssertionError when it does not."""
+    """What Helm says when it refuses these values. Raises AssertionError when it does not."""
     done = helm(client, "template", "links", CHART, *words)
     assert done.returncode == 1, done.stdout
     return done.stderr
 
 
 def of_kind(kind: str, documents: list[Document]) -> Document:
-    """Give the one object of a kind."""
+    """The one object of a kind."""
     (found,) = [document for document in documents if document["kind"] == kind]
     return found
 
 
 def pod_of(documents: list[Document]) -> Document:
-    """Give the specification of the pod that runs on each node."""
+    """The specification of the pod that runs on each node."""
     pod: Document = of_kind("DaemonSet", documents)["spec"]["template"]["spec"]
     return pod
 
 
 def config_schema() -> Document:
-    """Give the JSON schema of the configuration, without what only people or pydantic want."""
+    """The JSON schema of the configuration, without what only people or pydantic want."""
     told = Config.model_json_schema()
     shape: Document = _plain(told, told.get("$defs", {}))
     return shape

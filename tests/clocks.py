@@ -83,7 +83,7 @@ def live_on(
     moments: Moments | None = None,
     limit: int = EXT4,
 ) -> LiveRoot:
-    """Give a root to be scanned again and again by these clocks."""
+    """A root to be scanned again and again by these clocks."""
     hooks: dict[str, Any] = {}
     if moments is not None:
         hooks = {"woken": moments.woken, "counted": moments.counted}

@@ -69,12 +69,12 @@ class Composed:
         )
 
     def ask(self, url: str) -> Any:
-        """Give what one of them answers; None if it does not."""
+        """What one of them answers; None if it does not."""
         said = self.run("busybox", "wget", "-q", "-O", "-", url)
         return json.loads(said.stdout) if said.returncode == 0 else None
 
     def query(self, promql: str) -> list[dict[str, Any]]:
-        """Give the answer of Prometheus to a query."""
+        """The answer of Prometheus to a query."""
         asked = urllib.parse.urlencode({"query": promql})
         answer = self.ask(f"http://prometheus:9090/api/v1/query?{asked}")
         found: list[dict[str, Any]] = answer["data"]["result"] if answer else []
@@ -124,7 +124,7 @@ def composed(folder: Path) -> Iterator[Composed]:
 
 
 def _files(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Give what a service mounts and where, as far as it lies in /etc."""
+    """What a service mounts and where, as far as it lies in /etc."""
     for volume in service.get("volumes", ()):
         source, target, mode = volume.split(":")
         assert mode == "ro"
@@ -133,7 +133,7 @@ def _files(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _command(name: str, service: Mapping[str, Any], folder: Path) -> list[str]:
-    """Give the service's command, in its own folder, with Debian's program in the image's place.
+    """The service's command, in its own folder, with Debian's program in the image's place.
 
     What it keeps in memory at some path, and its own script, lie in `folder`.
     """

@@ -44,7 +44,7 @@ def _company(
 
 @pytest.fixture
 def planted(tmp_path: Path) -> PlantedRoot:
-    """Give an empty root of the overlay driver."""
+    """An empty root of the overlay driver."""
     return PlantedRoot(tmp_path / "docker")
 
 
@@ -73,7 +73,7 @@ def run() -> Run:
 
 @pytest.fixture(scope="session")
 def overlay_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Give a real engine with the overlay (v1) driver, shared by all tests."""
+    """A real engine with the overlay (v1) driver, shared by all tests."""
     need_engine()
     with engine(tmp_path_factory.mktemp("overlay"), "overlay") as running:
         yield running

@@ -169,7 +169,7 @@ RULES: Final[Mapping[str, Rule]] = {
 
 
 def excused(lint: Mapping[str, Any], rule: str, board: Dashboard, finding: Finding) -> bool:
-    """Tell whether `.lint` has an entry for just this."""
+    """Whether `.lint` has an entry for just this."""
     entries = lint["exclusions"].get(rule, {}).get("entries", [])
     return any(
         entry["dashboard"] == board["title"] and entry.get("panel") == finding.panel
@@ -178,12 +178,12 @@ def excused(lint: Mapping[str, Any], rule: str, board: Dashboard, finding: Findi
 
 
 def selectors(expr: str) -> list[promql.VectorSelector]:
-    """Give every selector of a query in which Grafana's variables may stand."""
+    """Every selector of a query in which Grafana's variables may stand."""
     return [node for node, _ in nodes(expr) if isinstance(node, promql.VectorSelector)]
 
 
 def nodes(expr: str) -> list[tuple[Node, Node | None]]:
-    """Give every node of a query with its parent."""
+    """Every node of a query with its parent."""
     found: list[tuple[Node, Node | None]] = []
     above: list[Node] = []
 

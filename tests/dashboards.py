@@ -40,7 +40,7 @@ class Query:
 
 
 def panels(board: Dashboard) -> list[Mapping[str, Any]]:
-    """Give all panels but the headings of rows."""
+    """All panels but the headings of rows."""
     return [panel for panel in board["panels"] if panel["type"] != "row"]
 
 
@@ -59,7 +59,7 @@ def panel_queries(board: Dashboard) -> list[Query]:
 
 
 def queries(board: Dashboard) -> list[Query]:
-    """Give every query that Grafana would send for a board, but those of its variables."""
+    """Every query that Grafana would send for a board, but those of its variables."""
     marks = board["annotations"]["list"]
     return panel_queries(board) + [
         Query(board["title"], mark["name"], "none", mark["expr"], instant=False) for mark in marks
@@ -120,7 +120,7 @@ def unanswered(prometheus: Prometheus, choices: Mapping[str, Chosen], now: float
 
 
 def resolve(prometheus: Prometheus, board: Dashboard, chosen: Chosen) -> dict[str, list[str]]:
-    """Give what each variable offers, found as Grafana finds it: by the API of series."""
+    """What each variable offers, found as Grafana finds it: by the API of series."""
     offered: dict[str, list[str]] = {}
     for name, variable in variables(board).items():
         if variable["type"] == "query":
@@ -132,7 +132,7 @@ def resolve(prometheus: Prometheus, board: Dashboard, chosen: Chosen) -> dict[st
 
 
 def insane(query: Query, series: Iterable[Series]) -> list[tuple[Mapping[str, str], float]]:
-    """Give the values that no panel of this unit may show: no figure of ours is negative or NaN."""
+    """The values that no panel of this unit may show: no figure of ours is negative or NaN."""
     most = {"percentunit": 1.0}.get(query.unit, float("inf"))
     return [
         (one.labels, value) for one in series for _, value in one.points if not 0 <= value <= most

@@ -49,7 +49,7 @@ class Engine:
         return said
 
     def inspect(self, name: str) -> dict[str, Any]:
-        """Tell what the engine knows of a container or an image."""
+        """What the engine knows of a container or an image."""
         found: dict[str, Any] = json.loads(self.docker("inspect", name))[0]
         return found
 

@@ -17,7 +17,7 @@ SIZE: Final = int(os.environ.get("FUZZ_SIZE", "1"))
 
 
 def dices() -> Iterator[random.Random]:
-    """Give dice for one game after another, as the seed of this run wants it."""
+    """Dice for one game after another, as the seed of this run wants it."""
     seed = random.getrandbits(32)
     for number in count():
         yield random.Random(f"{seed} {number}")  # noqa: S311  (no secret)

@@ -31,7 +31,7 @@ def leave(_teller: Teller) -> str:
 
 
 def open_files(_teller: Teller) -> str:
-    """Tell where our standard streams lead, and whether we have a terminal."""
+    """Where our standard streams lead, and whether we have a terminal."""
     leads = {os.readlink(f"/proc/self/fd/{fd}") for fd in range(3)}
     return f"{sorted(leads)} {os.getsid(0) == os.getpid()} {os.getcwd()}"
 

@@ -103,7 +103,7 @@ def _crc64_table() -> tuple[int, ...]:
 
 
 def changes(parent: Path | None, tree: Path) -> tuple[list[str], list[str]]:
-    """Tell which names a tree has otherwise than its parent has them, and which it has no more.
+    """Which names a tree has otherwise than its parent has them, and which it has no more.
 
     As the engine does (moby v20.10.24 `pkg/archive/changes.go`): what lies below a folder
     that is gone is not named, and neither is what was below a file that is a folder now.

@@ -37,24 +37,24 @@ def look_one(path: Path, limit: int | None = None) -> RootReport:
 
 
 def as_json(report: RootReport) -> dict[str, Any]:
-    """Give a report as a consumer of the JSON has it."""
+    """A report as a consumer of the JSON has it."""
     assessments = assess_all((report,), Config(), time.time())
     found: dict[str, Any] = json.loads(to_json(assessments))["roots"][0]
     return found
 
 
 def image(report: RootReport, name: str) -> dict[str, Any]:
-    """Give an image's row by its tag."""
+    """An image's row by its tag."""
     return next(row for row in as_json(report)["images"] if name in row["names"])
 
 
 def whole(tree: Tree) -> bool:
-    """Tell whether every name of a tree was seen."""
+    """Whether every name of a tree was seen."""
     return not tree.changed and not tree.problems
 
 
 def names_of(root: LiveRoot) -> dict[str, dict[int, int]]:
-    """Tell how many names of each inode every image layer of a root has, by the layer's folder."""
+    """How many names of each inode every image layer of a root has, by the layer's folder."""
     kinship = ledger_of(root).kinship
     return {
         id: {inode: kin.holders[id] for kin in held for inode in kin.members}
@@ -63,20 +63,20 @@ def names_of(root: LiveRoot) -> dict[str, dict[int, int]]:
 
 
 def costs_of(root: LiveRoot) -> dict[str, int | None]:
-    """Tell how many inodes one more layer on each image layer takes."""
+    """How many inodes one more layer on each image layer takes."""
     ledger = ledger_of(root)
     return {id: ledger.kept[id].figures.cost for id in ledger.kinship.held}
 
 
 def ledger_of(root: LiveRoot) -> Ledger:
-    """Give what is kept of a root of the overlay driver."""
+    """What is kept of a root of the overlay driver."""
     live = root.drivers["overlay"].live
     assert live is not None
     return live.ledger
 
 
 def walked_names(path: Path) -> dict[str, dict[int, int]]:
-    """Give what `names_of` gives, each layer of a root being walked."""
+    """What `names_of` gives, each layer of a root being walked."""
     root = LiveRoot(Root(str(path), path))
     live = Live(root.root)
     with open_home(DRIVERS[0], root.site) as home:
@@ -99,12 +99,12 @@ def check_derived(path: Path) -> int:
 
 
 def links_of(root: LiveRoot) -> dict[int, int]:
-    """Tell how many links each inode of the image layers is said to have."""
+    """How many links each inode of the image layers is said to have."""
     kins = ledger_of(root).kinship.kins
     return {inode: kin.links_of(inode) for kin in kins for inode in kin.members}
 
 
 def moved_of(root: LiveRoot) -> dict[str, tuple[str, Container[int]]]:
-    """Give each derived layer's source, and the inodes said to have other names in it than there."""
+    """Each derived layer's source, and the inodes said to have other names in it than there."""
     kept = ledger_of(root).kept
     return {id: (one.source, one.moved) for id, one in kept.items() if one.source is not None}

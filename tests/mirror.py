@@ -137,7 +137,7 @@ class _Server:
         return found
 
     def attributes(self, path: str) -> bytes:
-        """Give struct fuse_attr."""
+        """Struct fuse_attr."""
         status = os.lstat(self.source + path)
         links = status.st_nlink
         if stat.S_ISREG(status.st_mode):
@@ -152,7 +152,7 @@ class _Server:
         )
 
     def lookup(self, path: str, body: bytes) -> bytes:
-        """Give struct fuse_entry_out; nothing of it may be remembered."""
+        """Struct fuse_entry_out; nothing of it may be remembered."""
         below = f"{path}/{os.fsdecode(body.rstrip(bytes(1)))}"
         attributes = self.attributes(below)
         node = self.nodes.setdefault(below, len(self.nodes) + 1)

@@ -18,7 +18,7 @@ LIMIT_DEPTH = 125
 
 
 def tree_facts(tree: Path) -> tuple[dict[int, list[bytes]], dict[int, int], int]:
-    """Give the names of each regular inode, its links, and the count of everything else."""
+    """The names of each regular inode, its links, and the count of everything else."""
     names: dict[int, list[bytes]] = defaultdict(list)
     links: dict[int, int] = {}
     others = 1
@@ -57,7 +57,7 @@ def chain_of(diffs: list[str]) -> list[str]:
 
 
 def figures(root: Path, limit: int, free: int) -> dict[str, Any]:
-    """Give a root's figures in the report's own words; `free` is the filesystem's free inodes."""
+    """A root's figures in the report's own words; `free` is the filesystem's free inodes."""
     layerdb = root / "image/overlay/layerdb/sha256"
     cache = {
         "sha256:" + d.name: (d / "cache-id").read_text()

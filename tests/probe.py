@@ -58,7 +58,7 @@ print(json.dumps({
 
 
 def probe(host: str, socket: str) -> str:
-    """Give a program that tries what the daemon must be able to do, and what it must not.
+    """A program that tries what the daemon must be able to do, and what it must not.
 
     It tells the errno of each in JSON. `host` is where it sees the host's `/`, and `socket` is the
     engine's, as the host knows it.

@@ -48,27 +48,27 @@ class Prometheus:
     folder: Path
 
     def instant(self, query: str, at: float | None = None) -> list[Series]:
-        """Give the answer to a query at one moment, by default now."""
+        """The answer to a query at one moment, by default now."""
         asked = {"query": query} | ({} if at is None else {"time": str(at)})
         return _series(self.api("query", **asked))
 
     def range(self, query: str, start: float, end: float, step: float) -> list[Series]:
-        """Give the answer to a query over a time, in unix seconds."""
+        """The answer to a query over a time, in unix seconds."""
         asked = {"query": query, "start": str(start), "end": str(end), "step": str(step)}
         return _series(self.api("query_range", **asked))
 
     def rules(self) -> list[dict[str, Any]]:
-        """Give all rules as `/api/v1/rules` tells them, those of all groups in one list."""
+        """All rules as `/api/v1/rules` tells them, those of all groups in one list."""
         groups: list[dict[str, Any]] = self.api("rules")["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
     def alerts(self, name: str | None = None) -> list[dict[str, Any]]:
-        """Give the pending and firing alerts, all or those of one name."""
+        """The pending and firing alerts, all or those of one name."""
         found: list[dict[str, Any]] = self.api("alerts")["alerts"]
         return [a for a in found if name in (None, a["labels"]["alertname"])]
 
     def targets(self) -> list[dict[str, Any]]:
-        """Give the targets that are scraped."""
+        """The targets that are scraped."""
         found: list[dict[str, Any]] = self.api("targets", state="active")["activeTargets"]
         return found
 

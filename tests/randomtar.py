@@ -44,7 +44,7 @@ class Below:
 
 
 def paths_of(tree: bytes) -> Below:
-    """Give the paths of a tree, in the order of their names."""
+    """The paths of a tree, in the order of their names."""
     found: list[bytes] = []
     directories: list[bytes] = []
     symlinks: list[bytes] = []
@@ -122,7 +122,7 @@ class _Making:
     entries: list[Entry] = field(default_factory=list)
 
     def anything(self) -> list[Entry]:
-        """Give an entry of any type."""
+        """An entry of any type."""
         return [self._entry(self._known_or_new())]
 
     def whiteout(self) -> list[Entry]:
@@ -139,7 +139,7 @@ class _Making:
         return [Entry(self._known_or_new() + b"/.wh..wh..opq")]
 
     def meta(self) -> list[Entry]:
-        """Give what only aufs knew, or the tree's own directory."""
+        """What only aufs knew, or the tree's own directory."""
         return [self._entry(self.dice.choice(_META))]
 
     def renamed(self) -> list[Entry]:

@@ -56,7 +56,7 @@ class Served:
         return roots
 
     def metric(self, line: str) -> float | None:
-        """Give the value of the metric whose line begins so, or None."""
+        """The value of the metric whose line begins so, or None."""
         for said in self.get("/metrics").text.splitlines():
             if said.startswith(line) and said[len(line)] in " {":
                 return float(said.rpartition(" ")[2])

@@ -45,7 +45,7 @@ class Container:
         return self.engine.docker("exec", NAME, "python3", "-c", program, check=False)
 
     def health(self) -> dict[str, Any]:
-        """Tell what the engine's health checks said."""
+        """What the engine's health checks said."""
         found: dict[str, Any] = self.engine.inspect(NAME)["State"]["Health"]
         return found
 
@@ -62,7 +62,7 @@ class Container:
 
 
 def blocks(page: Path, begins: str) -> list[str]:
-    """Give the page's blocks of shell commands whose first line begins so."""
+    """The page's blocks of shell commands whose first line begins so."""
     found: list[str] = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
     return [text for text in found if text.startswith(begins)]
 

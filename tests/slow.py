@@ -9,7 +9,7 @@ from needs import need_program
 
 
 def slowed(directories: Iterable[Path], seconds: float) -> list[str]:
-    """Give the words that run a program for which each getdents(2) of a directory takes so long."""
+    """The words that run a program for which each getdents(2) of a directory takes so long."""
     need_program("strace")
     below = [word for directory in directories for word in ("-P", str(directory))]
     delay = f"inject=getdents64:delay_enter={seconds * 1e6:.0f}"

@@ -39,7 +39,7 @@ def image(name: str, links: int | None, depth: int = 28, *more: str) -> ImageFig
 
 
 def root(path: str, links: int | None = 700, images: int = 3) -> RootReport:
-    """Give a root in good health; its images have `links`, `links + 1` and so on layers left."""
+    """A root in good health; its images have `links`, `links + 1` and so on layers left."""
     rows = tuple(
         image(f"shop/service{i}:1.{i}", None if links is None else links + i) for i in range(images)
     )
@@ -112,7 +112,7 @@ def status(
     ready: bool = True,
     loaded: Loaded | None = None,
 ) -> Status:
-    """Give a moment of the daemon with these reports; who is watched without one is waited for."""
+    """A moment of the daemon with these reports; who is watched without one is waited for."""
     known = {report.root: ACTIVE for report in reports} if watches is None else watches
     read = loaded or Loaded(successful=True, at=NOW - 600)
     waiting = {path: NOW - 5 for path in known if path not in {one.root for one in reports}}

@@ -102,7 +102,7 @@ def _file_line(entry: Entry) -> dict[str, Any]:
 
 
 def _headers(entry: Entry) -> tuple[bytes, bytes]:
-    """Give an entry's headers as the reader meets them before it tells of the entry, and after."""
+    """An entry's headers as the reader meets them before it tells of the entry, and after."""
     is_long = max(len(entry.name), len(entry.target)) > _NAME
     if entry.kind == GLOBAL:
         in_record = entry.extended or is_long

@@ -218,7 +218,7 @@ def said_by_page(report: RootReport, config: Config) -> tuple[str, str, bool, bo
 
 
 def agreed(report: RootReport, config: Config) -> tuple[str, str, bool, bool]:
-    """Give what all four outputs say of a root that is up: level, sentence, at most, stale."""
+    """What all four outputs say of a root that is up: level, sentence, at most, stale."""
     one = judged(report, config)
     level, sentence, at_most, stale = said_by_json(one)
     assert said_by_table(one, config) == (level, sentence, at_most)

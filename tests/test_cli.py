@@ -20,7 +20,7 @@ from exporter.demo.planted import PlantedRoot
 
 @pytest.fixture
 def root(planted: PlantedRoot) -> PlantedRoot:
-    """Give a root with one image."""
+    """A root with one image."""
     planted.image(planted.layer((), lambda t: (t / "file").touch()), "one:1")
     return planted
 

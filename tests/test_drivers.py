@@ -79,7 +79,7 @@ class Case:
         return found
 
     def kind(self, id: str, age: float = 0.0) -> Kind:
-        """Tell what a folder is when it is this old, by the records as they are."""
+        """What a folder is when it is this old, by the records as they are."""
         lineage: Lineage = read_lineage(self.root.image_home, "/r/image")
         (folder,) = (f for f in self.look() if f.id == id)
         return kind_of(folder, References.of(lineage), folder.changed + age)
@@ -87,7 +87,7 @@ class Case:
 
 @pytest.fixture(params=DRIVERS, ids=lambda driver: driver.name)
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
-    """Give each driver of the table its own empty root."""
+    """Each driver of the table its own empty root."""
     driver: Driver = request.param
     return Case(driver, LAYOUTS[driver.name], PlantedRoot(tmp_path / "docker", driver.name))
 

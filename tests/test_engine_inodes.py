@@ -57,11 +57,11 @@ class Full:
         return self.told()
 
     def told(self) -> int | None:
-        """Tell what a scan of the engine's root says."""
+        """What a scan of the engine's root says."""
         return look_one(self.engine.root).layers_left[Resource.INODES]
 
     def tree(self, directories: int, files: int = 0) -> int:
-        """Tell what linking a tree again takes, its top folder included."""
+        """What linking a tree again takes, its top folder included."""
         return 1 + directories + (files if self.names_cost else 0)
 
     def step(self, image: str, line: str = "COPY file /{}") -> str | None:
@@ -75,7 +75,7 @@ class Full:
         return None
 
     def needed(self, steps: int, tree: int) -> int:
-        """Tell how many inodes so many COPY steps on a tree need."""
+        """How many inodes so many COPY steps on a tree need."""
         earlier = range(steps - 1)
         keep = sum(tree + STEP_KEEPS + (i if self.names_cost else 0) for i in earlier)
         peak = tree + STEP_PEAK + (len(earlier) + XATTR_PEAK if self.names_cost else 0)

@@ -46,7 +46,7 @@ def the_file(engine: Engine, name: str) -> os.stat_result:
 
 
 def tree_of(engine: Engine, tag: str) -> Path:
-    """Give the tree of an image's top layer."""
+    """The tree of an image's top layer."""
     layer: str = image(look_one(engine.root), tag)["tightest"]["layer"]
     return engine.root / "overlay" / layer / "root"
 

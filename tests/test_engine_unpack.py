@@ -35,7 +35,7 @@ ARCHIVES = 40
 
 
 def listing(tree: bytes) -> dict[bytes, tuple[object, ...]]:
-    """Tell what a tree holds: of a regular file, its content and the first of its names."""
+    """What a tree holds: of a regular file, its content and the first of its names."""
     found: dict[bytes, tuple[object, ...]] = {}
     first: dict[int, bytes] = {}
     for folder, directories, files in os.walk(tree):

@@ -53,7 +53,7 @@ def told_as(left: int, folder: str, links: int = 10, names: int = 1) -> Tightest
 
 
 def layer(folder: str, left: int | None = None, cost: int | None = 10) -> LayerFigures:
-    """Give a layer's figures; without `left` its tree has no files."""
+    """A layer's figures; without `left` its tree has no files."""
     return LayerFigures(
         Folder(folder, ("root",), "root", half_made=False, writable=False, changed=0.0),
         has_files=left is not None,

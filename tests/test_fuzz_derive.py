@@ -111,7 +111,7 @@ def test_derived_equals_counted(tmp_path: Path) -> None:
 
 
 def shortest(folder: Path, plan: Plan) -> str:
-    """Tell the least of a plan that still gives a wrong figure."""
+    """The least of a plan that still gives a wrong figure."""
 
     def fails(smaller: Plan) -> bool:
         shutil.rmtree(folder / "smaller", ignore_errors=True)

@@ -36,13 +36,13 @@ def a_file(name: str = "file") -> Callable[[Path], object]:
 
 
 def reasons(report: RootReport) -> list[tuple[str, Reason]]:
-    """Give each problem's place below the root, and its reason."""
+    """Each problem's place below the root, and its reason."""
     return [(p.where.removeprefix(report.root + "/"), p.reason) for p in report.problems]
 
 
 @pytest.fixture
 def healthy(planted: PlantedRoot) -> PlantedRoot:
-    """Give a root with one good image of two layers."""
+    """A root with one good image of two layers."""
     planted.image(planted.layer(planted.layer((), a_file()), a_file("second")), "good:1")
     return planted
 
@@ -389,7 +389,7 @@ def test_a_deep_tree_needs_few_descriptors(healthy: PlantedRoot) -> None:
 
 @pytest.fixture
 def in_memory(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder where a million names are made quickly, if there is one."""
+    """A folder where a million names are made quickly, if there is one."""
     shared = Path("/dev/shm")
     roomy = shared.is_dir() and os.statvfs(shared).f_ffree > 2_000_000
     folder = tempfile.mkdtemp(dir=shared if roomy else tmp_path)

@@ -38,7 +38,7 @@ class Kernel:
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Kernel:
-    """Give a kernel that shows nothing but where the folder stands."""
+    """A kernel that shows nothing but where the folder stands."""
     return Kernel(tmp_path)
 
 

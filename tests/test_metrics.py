@@ -97,7 +97,7 @@ hardlink_problems{driver="overlay",reason="limit_exceeded",root="/var/lib/docker
 
 
 def lines(*reports: RootReport, images: int = 10) -> str:
-    """Give the sample lines, without HELP and TYPE."""
+    """The sample lines, without HELP and TYPE."""
     view = View(reports, "1.2", images)
     text = to_text(view)
     return "".join(f"{line}\n" for line in text.splitlines() if not line.startswith("#"))

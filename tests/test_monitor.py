@@ -213,7 +213,7 @@ def test_a_second_name_that_leads_elsewhere_at_last_is_a_root_of_its_own(
 
 
 def workers() -> list[int]:
-    """Give the worker processes that this one has started and that are alive."""
+    """The worker processes that this one has started and that are alive."""
     tasks = Path("/proc/self/task").glob("*/children")
     pids = [int(pid) for task in tasks for pid in task.read_text().split() if alive(int(pid))]
     return [p for p in pids if b"daemon.worker" in Path(f"/proc/{p}/cmdline").read_bytes()]

@@ -34,7 +34,7 @@ def job(key: object, work: Callable[[Teller], str]) -> Job[str]:
 
 
 def told(outcome: Outcome[str]) -> str:
-    """Give what was found, or else the error."""
+    """What was found, or else the error."""
     return outcome.found or str(outcome.error)
 
 

@@ -21,7 +21,7 @@ HOST = Path("/")
 
 @pytest.fixture
 def host(tmp_path: Path) -> Path:
-    """Give a folder that stands for the host's `/`, as a container sees it."""
+    """A folder that stands for the host's `/`, as a container sees it."""
     (tmp_path / "host/etc/docker").mkdir(parents=True)
     return tmp_path / "host"
 

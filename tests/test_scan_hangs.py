@@ -36,7 +36,7 @@ def good(planted: PlantedRoot) -> PlantedRoot:
 
 @pytest.fixture
 def dead(tmp_path: Path) -> Iterator[Path]:
-    """Give a mount point whose server never answers."""
+    """A mount point whose server never answers."""
     need_root()
     if not os.path.exists("/dev/fuse"):
         missing("/dev/fuse")
@@ -47,7 +47,7 @@ def dead(tmp_path: Path) -> Iterator[Path]:
 
 
 def children(of: str) -> list[int]:
-    """Give the processes that look at a root for scans whose environment names this folder."""
+    """The processes that look at a root for scans whose environment names this folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

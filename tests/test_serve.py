@@ -26,7 +26,7 @@ from exporter.telling.catalogue import CATALOGUE
 
 @pytest.fixture
 def root(planted: PlantedRoot) -> PlantedRoot:
-    """Give a root with two tagged images."""
+    """A root with two tagged images."""
 
     def fill(tree: Path) -> None:
         (tree / "file").write_text("x")
@@ -58,7 +58,7 @@ def without_times(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def values(text: str) -> dict[str, float]:
-    """Give the figures of an exposition that do not depend on the pass's time or the whole disk."""
+    """The figures of an exposition that do not depend on the pass's time or the whole disk."""
     changing = (
         "hardlink_watch_",
         "hardlink_failed_",

@@ -32,7 +32,7 @@ def clocks() -> Clocks:
 
 @pytest.fixture
 def root(tmp_path: Path) -> RecordedRoot:
-    """Give a root of one image, whose files have three names."""
+    """A root of one image, whose files have three names."""
     made = RecordedRoot(tmp_path / "docker")
     made.image(made.layer(made.layer((), fill), lambda t: (t / "own").touch()), "a:1")
     return made

@@ -55,7 +55,7 @@ def chain_of_folders(top: Path, levels: int) -> Path:
 
 @pytest.fixture
 def top(tmp_path: Path) -> Path:
-    """Give a tree: three names of one file, another file, folders; and a name outside of it."""
+    """A tree: three names of one file, another file, folders; and a name outside of it."""
     tree = tmp_path / "root"
     (tree / "d/e").mkdir(parents=True)
     (tree / "f-g").mkdir()

@@ -39,7 +39,7 @@ def is_watched(daemon: Served) -> bool:
 
 
 def passed(daemon: Served) -> float:
-    """Tell when the newest full pass ended."""
+    """When the newest full pass ended."""
     return daemon.metric("hardlink_full_scan_timestamp_seconds") or 0
 
 
@@ -221,7 +221,7 @@ def test_a_walk_stuck_on_a_dead_mount_blocks_nobody_and_gets_no_second_one(
 
 
 def workers(daemon: Served) -> list[Path]:
-    """Give the /proc folders of the daemon's worker processes."""
+    """The /proc folders of the daemon's worker processes."""
     tasks = Path(f"/proc/{daemon.process.pid}/task").glob("*/children")
     return [Path("/proc") / pid for task in tasks for pid in task.read_text().split()]
 

@@ -55,7 +55,7 @@ def true_figures(root: PlantedRoot, limit: int = EXT4) -> Figures:
 
 
 def told_figures(report: RootReport) -> Figures:
-    """Give the same of a report."""
+    """The same of a report."""
     told = as_json(report)
     layers = told["layers"]
     return {
@@ -84,7 +84,7 @@ def told_figures(report: RootReport) -> Figures:
 
 
 def untrue(report: RootReport, truth: Figures, slow: Collection[str] = ()) -> Figures:
-    """Tell which figures a report claims and should not, each with the true one.
+    """Which figures a report claims and should not, each with the true one.
 
     A report that covers all and tells of no problem claims all its figures. Another one claims
     that no more layers are left than it says, and that some file has as many links. `slow` are
@@ -111,7 +111,7 @@ def untrue(report: RootReport, truth: Figures, slow: Collection[str] = ()) -> Fi
 
 
 def unlike(kept: RootReport, clocks: Clocks, root: PlantedRoot, limit: int = EXT4) -> Figures:
-    """Tell what is not covered or not true, and which problems a fresh scan by the same clocks has not."""
+    """What is not covered or not true, and which problems a fresh scan by the same clocks has not."""
     if not (kept.up and kept.scan.coverage == 1.0 and kept.scan.complete):
         return {"scan": (kept.scan, kept.problems)}
     if kept.problems:
@@ -199,5 +199,5 @@ def _is_layer(cache_id: Path) -> bool:
 
 
 def files_of(tree: Path) -> list[Path]:
-    """Give the regular files of a tree."""
+    """The regular files of a tree."""
     return [p for p in sorted(tree.rglob("*")) if S_ISREG(p.lstat().st_mode)]

@@ -112,7 +112,7 @@ def _joined(folder: bytes, name: bytes) -> bytes:
 
 
 def _kind(entry: Entry) -> bytes:
-    """Give the type as Go's reader does: of old, a trailing slash makes a directory."""
+    """The type as Go's reader does: of old, a trailing slash makes a directory."""
     if entry.kind == OLD_REGULAR:
         return DIRECTORY if entry.name.endswith(b"/") else REGULAR
     return entry.kind
@@ -265,7 +265,7 @@ class _Unpacking:
             return None
 
     def real(self, path: bytes, *, follow: bool = False) -> bytes:
-        """Give the real place of a path of the tree; a symlink at its end is followed on demand.
+        """The real place of a path of the tree; a symlink at its end is followed on demand.
 
         Raises OSError as the kernel does. Without `follow` the last name need not be there.
         """

@@ -164,7 +164,7 @@ class Figures:
 
 
 def told(live: LiveRoot, report: RootReport) -> Figures:
-    """Give what the program tells."""
+    """What the program tells."""
     rows = (image.tightest for image in report.images if image.tightest)
     assert report.scan.complete, report.problems
     assert {p.reason for p in report.problems} <= {Reason.LIMIT_EXCEEDED}, report.problems
@@ -210,7 +210,7 @@ def counted(home: Path, limit: int, *, names_cost: bool) -> Figures:
 
 
 def wrong(grown: Grown) -> dict[str, Any]:
-    """Give each figure that is not what a count of every name gives: what was told, what is right."""
+    """Each figure that is not what a count of every name gives: what was told, what is right."""
     live, report = grown.live, grown.report
     home = live.root.seen / "overlay"
     right = counted(home, grown.plan.limit, names_cost=report.fstype == "tmpfs")
@@ -226,7 +226,7 @@ def wrong(grown: Grown) -> dict[str, Any]:
 
 
 def _unmoved(live: LiveRoot, home: Path) -> Iterator[tuple[str, int]]:
-    """Give inodes whose names differ between a derived layer and its source without a word of it."""
+    """Inodes whose names differ between a derived layer and its source without a word of it."""
     for id, (source, moved) in moved_of(live).items():
         here, there = (oracle.tree_facts(home / f / "root")[0] for f in (id, source))
         for inode in here.keys() | there.keys():

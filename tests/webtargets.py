@@ -24,7 +24,7 @@ MEGABYTES = 200
 
 
 def seconds_to_scrape(running: Served, target: Target) -> float:
-    """Give how long a good client takes to scrape, but for the time in which others had the CPU.
+    """How long a good client takes to scrape, but for the time in which others had the CPU.
 
     A client has HELLO seconds for its handshake. Where the machine lets the daemon run for less, it
     is shut out, and comes again.

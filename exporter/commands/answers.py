@@ -32,7 +32,7 @@ class Answer(Protocol):
     """Takes what is known so far, once or more often, and at the end all."""
 
     def tell(self, looks: Looks, *, final: bool) -> None:
-        """Give what can be given now."""
+        """What can be given now."""
 
 
 def answer_for(form: str | None, path: Path | None, config: Config) -> Answer:

@@ -80,7 +80,7 @@ scan_timeout = click.option(
 
 
 def common(command: Command) -> Command:
-    """Give a command the flags that all commands take."""
+    """A command the flags that all commands take."""
     for option in reversed(_COMMON):
         command = option(command)
     return command

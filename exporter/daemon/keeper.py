@@ -132,7 +132,7 @@ class Keeper:
 
 
 def _log(reports: Reports, fresh: list[Problem]) -> None:
-    """Tell of each problem once, when it comes."""
+    """Log each problem once, when it comes."""
     for problem in fresh[:_MOST_LOGGED]:
         logger().warning(problem.what, where=problem.where, reason=str(problem.reason))
     for report in reports:

@@ -73,7 +73,7 @@ class Notifier:
 
 
 def pause_of(environment: Mapping[str, str]) -> float:
-    """Tell the seconds from one sign of life to the next.
+    """The seconds from one sign of life to the next.
 
     Half of the watchdog's time, as sd_watchdog_enabled(3) advises, if the watchdog is for us.
     """

@@ -54,7 +54,7 @@ class Daemon:
         self._web = WebSettings()
 
     def status(self) -> Status:
-        """Give what the pages show."""
+        """What the pages show."""
         config = self._config
         waiting = self._monitor.waiting  # before the reports: a root may answer in between
         view = View(
@@ -69,7 +69,7 @@ class Daemon:
         return Status(view, config, self._monitor.ready, named, rootfs)
 
     def _both_loaded(self) -> Loaded:
-        """Tell how the newest readings went, of the configuration and of the web configuration."""
+        """How the newest readings went, of the configuration and of the web configuration."""
         ours, web = self._loaded, self._web
         return Loaded(ours.successful and web.successful, max(ours.at, web.read_at))
 

@@ -67,8 +67,7 @@ def _serve(pipe: Connection[Answer | Stands, Orders]) -> None:
             identity = stands
             pipe.send(Stands(stands))
         pipe.send(_look(root, pipe))
-        ready = wait([pipe, happened], min(orders.interval, _patience(root)))
-        if happened in ready:
+        if happened in _wait(root, [pipe, happened], orders.interval):
             _let_it_rest(happened)
         if pipe.poll():
             orders = pipe.recv()
@@ -76,8 +75,21 @@ def _serve(pipe: Connection[Answer | Stands, Orders]) -> None:
             root.order(orders.root, orders.rootfs)
 
 
+def _wait(
+    root: WatchedRoot, heard: list[Connection[Answer | Stands, Orders] | int], most: float
+) -> list[object]:
+    """Wait until there is a reason to look; give what is ready. A glance now and then is no look."""
+    until = time.monotonic() + min(most, _patience(root))
+    while True:
+        left = max(0.0, until - time.monotonic())
+        glance_in = root.live.glance_in()
+        ready = wait(heard, left if glance_in is None else min(left, glance_in))
+        if ready or time.monotonic() >= until or root.live.glance():
+            return list(ready)
+
+
 def _patience(root: WatchedRoot) -> float:
-    """Give how long the next look may wait for something to happen."""
+    """How long the next look may wait for something to happen."""
     if root.pending:
         return RIPE_SECONDS
     due = root.due_in()

@@ -50,16 +50,16 @@ class PlantedRoot:
         return self.path / "image" / self.driver
 
     def new_id(self) -> str:
-        """Give a fresh 64-digit id."""
+        """A fresh 64-digit id."""
         self._serial += 1
         return hashlib.sha256(f"{self.path} {self._serial}".encode()).hexdigest()
 
     def cache_id(self, chain: str) -> str:
-        """Tell which folder of the driver holds a layer."""
+        """Which folder of the driver holds a layer."""
         return (self.image_home / "layerdb/sha256" / chain[7:] / "cache-id").read_text()
 
     def tree(self, diffs: Iterable[str]) -> Path:
-        """Give the tree of the top layer of these diffs."""
+        """The tree of the top layer of these diffs."""
         return self.home / self.cache_id(chain_ids(tuple(diffs))[-1]) / self._tree_name
 
     def layer(self, below: tuple[str, ...], change: Change) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ class PlantedRoot:
         shutil.copytree(parent, made, symlinks=True, copy_function=os.link)
 
     def split(self, parent: Path | None, tree: Path) -> bytes | None:
-        """Give the record of what a layer changed (`tar-split.json.gz`); here there is none."""
+        """The record of what a layer changed (`tar-split.json.gz`); here there is none."""
 
     @property
     def _tree_name(self) -> str:

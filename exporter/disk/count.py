@@ -158,7 +158,7 @@ def _status(path: bytes, folder: int) -> os.stat_result:
 
 
 def figures_of(home: Home, counted: Counted) -> LayerFigures:
-    """Tell how many inodes linking a folder's tree again takes, and how its counting went."""
+    """How many inodes linking a folder's tree again takes, and how its counting went."""
     tree, driver = counted.tree, home.driver
     cost = None
     if tree is not None and tree.directories and driver.costs_a_tree:

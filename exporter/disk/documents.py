@@ -12,7 +12,7 @@ DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def diff_ids(config: Any) -> tuple[str, ...]:
-    """Give the diff ids of an image's configuration, base first."""
+    """The diff ids of an image's configuration, base first."""
     rootfs = config.get("rootfs") if isinstance(config, dict) else None
     ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
     if ids is None and isinstance(rootfs, dict):
@@ -25,7 +25,7 @@ def diff_ids(config: Any) -> tuple[str, ...]:
 
 
 def references(document: Any) -> Iterator[tuple[str, str]]:
-    """Give what repositories.json holds: each tag or digest with its image."""
+    """What repositories.json holds: each tag or digest with its image."""
     repositories = document.get("Repositories") if isinstance(document, dict) else None
     if not isinstance(repositories, dict):
         raise BrokenFileError("has no Repositories")

@@ -75,7 +75,14 @@ def read_lineage(
                 f"its layer {missing[0]} is not in layerdb",
             )
     return Lineage(
-        layers, images, mounts, removing, reader.unread, reader.readable, tuple(reader.problems)
+        layers,
+        images,
+        parents,
+        mounts,
+        removing,
+        reader.unread,
+        reader.readable,
+        tuple(reader.problems),
     )
 
 

@@ -91,7 +91,7 @@ class Filesystem:
 def filesystem_of(
     fd: int, mounts: Iterable[Mount], rootfs: Path, proc: Path = PROC, sys: Path = SYS
 ) -> Filesystem:
-    """Tell the filesystem of an open folder.
+    """The filesystem of an open folder.
 
     `rootfs` is where this process sees the host's `/`, for the upper layer of a stacked
     filesystem. What cannot be told is an unknown limit, never an error.

@@ -32,7 +32,7 @@ class Mount:
     options: tuple[bytes, ...]
 
     def option(self, key: bytes) -> bytes | None:
-        """Give the value of a `key=value` option, or None."""
+        """The value of a `key=value` option, or None."""
         start = key + b"="
         return next((o[len(start) :] for o in self.options if o.startswith(start)), None)
 
@@ -86,7 +86,7 @@ def mount_of(fd: int, mounts: Iterable[Mount], proc: Path = PROC) -> Mount | Non
 
 
 def covered_below(home: Path, mounts: Iterable[Mount]) -> dict[tuple[int, int], frozenset[str]]:
-    """Tell which names below `home` are hidden by a mount, by their directory's (device, inode).
+    """Which names below `home` are hidden by a mount, by their directory's (device, inode).
 
     A container's own `merged` is such a name, and what is mounted in it; nobody walks there. We
     see the latter from inside a container that has the host's `/` below its own.

@@ -34,7 +34,7 @@ class RootsError(UserError):
 
 
 def seen_path(path: str, rootfs: Path) -> Path:
-    """Give the place where this process sees the host's `path`.
+    """The place where this process sees the host's `path`.
 
     Below another `/` a symlink must be followed by hand: the host's /var/lib/docker is often
     one to an absolute path, which the kernel would look up in our own `/`.
@@ -68,7 +68,7 @@ def seen_path(path: str, rootfs: Path) -> Path:
 def roots_of(
     paths: Sequence[str], rootfs: Path, links_limits: Mapping[str, int]
 ) -> tuple[Root, ...]:
-    """Tell which roots to look at: those named, or where none is, those found on the host."""
+    """Which roots to look at: those named, or where none is, those found on the host."""
     if paths:
         return named_roots(paths, rootfs, links_limits)
     return discovered_roots(rootfs, links_limits)

@@ -21,7 +21,7 @@ from exporter.thinking.orders import Identity
 
 
 def never() -> bool:
-    """Tell that nothing happened."""
+    """Nothing happened: for a scan that nobody wakes."""
     return False
 
 
@@ -46,7 +46,7 @@ class Site:
     counted: Callable[[int, int], None] = unheard
 
     def seen(self, *names: str) -> Path:
-        """Give the place where we see a folder of the root, its symlinks being the host's."""
+        """The place where we see a folder of the root, its symlinks being the host's."""
         path = self.root.seen.joinpath(*names)
         if self.rootfs == Path("/"):
             return path

@@ -58,7 +58,7 @@ class Headers:
             raise DoubtError("it has headers that are too long")
 
     def next_type(self, name: str, size: int) -> bytes:
-        """Give the type of the entry that stands here; name and size are what the record tells.
+        """The type of the entry that stands here; name and size are what the record tells.
 
         Raises DoubtError for an entry of another type than the engine unpacks, or where the
         headers cannot be told apart; ValueError where they are no base64.
@@ -100,5 +100,5 @@ class Headers:
 
 
 def _length(text: bytes) -> int:
-    """Give the number of bytes that base64 text stands for."""
+    """The number of bytes that base64 text stands for."""
     return len(text) // 4 * 3 - text.endswith(b"=") - text.endswith(b"==")

@@ -69,7 +69,7 @@ class Touched:
     linked: bool = False
 
     def at(self, name: str) -> Touched:
-        """Give what is touched at a name of this directory, from now on if not before."""
+        """What is touched at a name of this directory, from now on if not before."""
         found = self.below.get(name)
         if found is None:
             found = self.below[name] = Touched()
@@ -97,7 +97,7 @@ def read_touched(file: Path, most: int) -> Touched:
 
 
 def _entries(lines: gzip.GzipFile) -> Iterator[tuple[str, bytes]]:
-    """Give each entry's name and type."""
+    """Each entry's name and type."""
     headers = Headers()
     length = 0
     while line := lines.readline(_MOST_LINE):
@@ -116,7 +116,7 @@ def _entries(lines: gzip.GzipFile) -> Iterator[tuple[str, bytes]]:
 
 
 def _entry(line: bytes) -> tuple[str, int]:
-    """Give an entry's name as this system has names, and its size. Raises ValueError."""
+    """An entry's name as this system has names, and its size. Raises ValueError."""
     if plain := _PLAIN.fullmatch(line):
         return os.fsdecode(plain[1]), int(plain[2] or 0)
     entry: Any = json.loads(line)

@@ -56,7 +56,7 @@ class Place:
 
 
 def places(home: Path, image: Path, attempts: Attempts) -> tuple[Place, ...]:
-    """Give the folders of one driver where the engine leaves its marks."""
+    """The folders of one driver where the engine leaves its marks."""
     return (
         Place(home, attempts.folder),
         Place(image),

@@ -54,7 +54,7 @@ class Differences:
     damaged: dict[str, Problem] = field(default_factory=dict)
 
     def family(self, home: Home, layers: Mapping[str, LayerRecord]) -> Family:
-        """Tell which layers can be derived from which, and what that costs."""
+        """Which layers can be derived from which, and what that costs."""
         driver, ground = home.driver, home.ground
         if not driver.shares_links or not ground.inode_in_entry or ground.covered:
             return Family()
@@ -122,7 +122,7 @@ def _open(home: Home, folder: Folder) -> AbstractContextManager[int]:
 
 
 def _moves(gained: Side, lost: Side) -> dict[int, int]:
-    """Tell how many names of each inode came or went."""
+    """How many names of each inode came or went."""
     moves = Counter(gained.names)
     moves.subtract(lost.names)
     return {inode: move for inode, move in moves.items() if move}

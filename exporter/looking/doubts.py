@@ -80,7 +80,7 @@ class Doubts:
             self._overcounted = set()
 
     def due_in(self, now: float) -> float | None:
-        """Give the seconds until something in doubt is to be looked at again, if anything is."""
+        """The seconds until something in doubt is to be looked at again, if anything is."""
         waits = [self.backoff.due_in(id, now) for id in self.again]
         if self._blocked:
             waits.append(self.backoff.due_in(_BLOCKED, now))
@@ -102,7 +102,7 @@ class Doubts:
 
 
 def _suspects(home: Home, ledger: Ledger, kin: Kin) -> set[str]:
-    """Tell which layers have lost names of this kin: those where one is not found, else all."""
+    """Which layers have lost names of this kin: those where one is not found, else all."""
     missing = {
         layer
         for layer in kin.holders

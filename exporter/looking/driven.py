@@ -31,7 +31,7 @@ from exporter.thinking.kin import inodes_over
 
 
 def down(root: Root, what: str, now: Callable[[], float], driver: str | None = None) -> RootReport:
-    """Give the report of a root, or of one driver of it, that gave nothing."""
+    """The report of a root, or of one driver of it, that gave nothing."""
     facts = ScanFacts(complete=False, coverage=0.0, looked=now())
     return RootReport(
         root.path, facts, driver=driver, problems=(Problem(root.path, what, Reason.ROOT),)
@@ -78,7 +78,7 @@ class LiveDriver:
             return down(site.root, str(error), site.now, self.driver.name)
 
     def _live_on(self, home: Home, site: Site) -> Live:
-        """Give what is kept, or begin anew where the folder or its limit is another."""
+        """What is kept, or begin anew where the folder or its limit is another."""
         status = os.stat(home.fd)
         ground = (site.root, status.st_dev, status.st_ino, home.filesystem.fstype)
         if self.live is None or ground != self.ground:
@@ -158,7 +158,7 @@ class LiveDriver:
 
 
 def _drift(home: Home, kept: Live, fresh: Live) -> list[Problem]:
-    """Tell in which layers two counts differ, once both are of the same moment; else nothing."""
+    """The layers in which two counts differ, once both are of the same moment; else nothing."""
     for _ in range(ATTEMPTS):
         fresh.look(home, lambda: None)
         kept.look(home, lambda: None)
@@ -171,7 +171,7 @@ def _drift(home: Home, kept: Live, fresh: Live) -> list[Problem]:
 
 
 def _terms(home: Home) -> thinking.Terms:
-    """Tell what can run out here. A filesystem that makes inodes as it goes counts none (btrfs)."""
+    """What can run out here. A filesystem that makes inodes as it goes counts none (btrfs)."""
     space = os.fstatvfs(home.fd)
     can_run_out = set[Resource]()
     if home.driver.shares_links and home.filesystem.limit.bounded:
@@ -183,7 +183,7 @@ def _terms(home: Home) -> thinking.Terms:
 
 
 def _made_once(home: Home) -> int:
-    """Tell how many inodes the engine's first build or container makes once and for all.
+    """How many inodes the engine's first build or container makes once and for all.
 
     That is the folder of all mounts (moby v20.10.24 `layer/filestore.go`, SetMountID).
     """
@@ -191,13 +191,13 @@ def _made_once(home: Home) -> int:
 
 
 def _damaged(live: Live) -> list[Problem]:
-    """Tell of the layers that are there and whose records of changes are damaged."""
+    """Problems of the layers that are there and whose tar-split records are damaged."""
     damaged = live.differences.damaged if live.differences else {}
     return [problem for chain, problem in damaged.items() if chain in live.records.lineage.layers]
 
 
 def _doubts(home: Home, layers: int) -> list[Problem]:
-    """Tell of layers that proved to be other than they were counted, or cannot be asked."""
+    """The problem of layers that proved to be other than they were counted, or cannot be asked."""
     what = (
         f"the figures of {layers} layers are not certain: a file is not where it was, cannot be"
         " looked at, or has more names than links; these layers are counted again"

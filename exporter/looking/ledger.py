@@ -155,7 +155,7 @@ class Ledger:
         )
 
     def sources(self) -> list[str]:
-        """Give the layers that others can be told from."""
+        """The layers that others can be told from."""
         return [id for id in self.kinship.held if self.can_be_source(id)]
 
     def can_be_source(self, id: str) -> bool:
@@ -168,7 +168,7 @@ class Ledger:
         return kept.figures.changed and kept.kind is Kind.IMAGE
 
     def seconds_of_troubled(self) -> float:
-        """Give the processor time that it takes to count all folders again that were not seen whole."""
+        """The processor time that it takes to count all folders again that were not seen whole."""
         return sum(kept.seconds for kept in self.kept.values() if kept.figures.problems)
 
     def forget(self, id: str) -> None:
@@ -191,14 +191,14 @@ class Ledger:
         return found
 
     def _changed(self, *ids: str) -> None:
-        """Tell the figures of these folders anew when they are asked for next."""
+        """The figures of these folders anew when they are asked for next."""
         if ids:
             self._counts = None
         for id in ids:
             self._figures.pop(id, None)
 
     def figures(self, home: Home) -> Mapping[str, LayerFigures]:
-        """Give the figures of every counted folder, by its id."""
+        """The figures of every counted folder, by its id."""
         limit = home.filesystem.limit.value
         for id in self.kept.keys() - self._figures.keys():
             found = self.kept[id].figures
@@ -219,7 +219,7 @@ class Ledger:
         return self._counts
 
     def drift_from(self, kept: Ledger, home: Home) -> list[Problem]:
-        """Tell the image layers whose names this count found other than an earlier one did."""
+        """The image layers whose names this count found other than an earlier one did."""
         return [
             Problem(
                 f"{home.where}/{shown_name(id)}",
@@ -231,5 +231,5 @@ class Ledger:
         ]
 
     def tree_path(self, id: str) -> bytes:
-        """Give the place of a counted layer's tree below the driver's folder."""
+        """The place of a counted layer's tree below the driver's folder."""
         return os.fsencode(f"{id}/{self.kept[id].folder.stacked}")

@@ -93,9 +93,9 @@ class Live:
             self._settle(home)
 
     def due_in(self) -> float | None:
-        """Give the seconds until another look has something to do, if it has before an event."""
+        """The seconds until another look has something to do, if it has before an event."""
         now = self.clocks.steady()
-        waits = [recheck.due_in(self.ledger, self.doubts, now), self.young.due_in(now)]
+        waits = [recheck.due_in(self.ledger, self.doubts, now)]
         if self.records.problems:
             waits.append(self.doubts.backoff.due_in(_RECORDS, now))
         return min((wait for wait in waits if wait is not None), default=None)
@@ -123,7 +123,7 @@ class Live:
         self._marks = marks(home, self.clocks.wall())
         self._unsettled = True
         self.records = read_records(home, self.root.path, self.clocks, self._known, self._ages)
-        self.young.meet(self.records.lineage.images, home, self.clocks)
+        self.young.meet(self.records.lineage, home.image, self.clocks)
         for id in self.ledger.kept.keys() - self.records.folders.keys():
             self.ledger.forget(id)
             del self.ledger.walked[id], self.ledger.searched[id]
@@ -137,13 +137,13 @@ class Live:
             or self._marks != marks(home, self.clocks.wall())
             or self._read_at is None
             or self.clocks.steady() - self._read_at >= REREAD_SECONDS
-            or self.young.changed(home, self.clocks.wall())
+            or self.young.changed(home.image)
             or bool(self.records.problems)
             or Kind.PARTIAL in self.records.kinds.values()
         )
 
     def _due(self) -> list[str]:
-        """Tell which folders are to be counted."""
+        """Which folders are to be counted."""
         return [id for id in self.records.folders if self._is_due(id)]
 
     def _is_due(self, id: str) -> bool:
@@ -216,7 +216,7 @@ class Live:
         return False
 
     def _count(self, home: Home, id: str, source: str | None) -> None:
-        """Tell a layer by its difference to a counted neighbour, or walk it."""
+        """A layer by its difference to a counted neighbour, or walk it."""
         folder, layers = self.records.folders[id], self.records.by_folder
         counted = id in self.ledger.kept
         if self.differences and source is not None and not counted and self._tells(source, id):

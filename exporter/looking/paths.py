@@ -9,7 +9,7 @@ from exporter.text import shown_name
 
 
 def path_of(ledger: Ledger, home: Home, id: str, inode: int) -> str:
-    """Give the smallest name of an inode in an image layer's tree, absolute inside the image."""
+    """The smallest name of an inode in an image layer's tree, absolute inside the image."""
     kept = ledger.kept[id]
     if inode not in kept.paths:
         walked = _walked_source(ledger, id, inode)
@@ -24,7 +24,7 @@ def path_of(ledger: Ledger, home: Home, id: str, inode: int) -> str:
 
 
 def _walked_source(ledger: Ledger, id: str, inode: int) -> str:
-    """Give the farthest layer that this one was told from and that has the inode too.
+    """The farthest layer that this one was told from and that has the inode too.
 
     What is searched for there, once, tells the name in all that were told from it.
     """

@@ -16,7 +16,7 @@ _CHANGING: Final = frozenset({Kind.CONTAINER, Kind.BUILDKIT, Kind.ORPHAN})
 
 
 def due(ledger: Ledger, doubts: Doubts, now: float) -> set[str]:
-    """Give the folders that may have changed without a sign, or could not be seen whole.
+    """The folders that may have changed without a sign, or could not be seen whole.
 
     Layers being made are counted at each look; what failed, or is in doubt, as its backoff
     allows.
@@ -27,7 +27,7 @@ def due(ledger: Ledger, doubts: Doubts, now: float) -> set[str]:
 
 
 def due_in(ledger: Ledger, doubts: Doubts, now: float) -> float | None:
-    """Give the seconds until the first of them is due, but for layers being made."""
+    """The seconds until the first of them is due, but for layers being made."""
     waits = [max(0.0, at - now) for at in _recounts(ledger).values()]
     waits += (doubts.backoff.due_in(id, now) for id in _troubled(ledger, doubts))
     doubted = doubts.due_in(now)
@@ -43,7 +43,7 @@ def _troubled(ledger: Ledger, doubts: Doubts) -> set[str]:
 
 
 def _recounts(ledger: Ledger) -> dict[str, float]:
-    """Tell when to count each folder again that somebody may write to."""
+    """When to count each folder again that somebody may write to."""
     changing = {id: kept for id, kept in ledger.kept.items() if kept.kind in _CHANGING}
     pauses = recount_pauses({id: kept.seconds for id, kept in changing.items()})
     return {id: kept.counted_at + pauses[id] for id, kept in changing.items()}

@@ -13,7 +13,7 @@ from exporter.disk import images
 from exporter.disk.count import Home
 from exporter.disk.drivers import folders
 from exporter.disk.memory import SURE_SECONDS, Memory
-from exporter.model import Folder, ImageRecord, Kind, LayerRecord, Lineage, Problem
+from exporter.model import Folder, Kind, LayerRecord, Lineage, Problem
 from exporter.thinking.kinds import References, kind_of
 
 ATTEMPTS: Final = 3
@@ -23,7 +23,7 @@ SETTLE_SECONDS: Final = 0.05
 """Pause before the engine's records are read again: longer than the steps of one removal."""
 
 YOUNG_IMAGE_SECONDS: Final = 60.0
-"""For this long after an image appeared, its metadata folder is looked at for its parent."""
+"""For this long after an image appeared, its parent may still come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Records:
         return frozenset((*self.folders, *self.lineage.layers))
 
     def tops(self, *, tagged: bool = False) -> list[str]:
-        """Give the folders of images' top layers, those of tagged images first, or these alone."""
+        """The folders of images' top layers, those of tagged images first, or these alone."""
         images = sorted(
             (i for i in self.lineage.images if i.chains and (i.tags or not tagged)),
             key=lambda i: not i.tags,
@@ -67,7 +67,7 @@ NO_RECORDS: Final = Records(Lineage(), {}, {}, ())
 
 
 def marks(home: Home, now: float) -> Marks | None:
-    """Give the times at which the folders changed that `read_records` reads from.
+    """The times at which the folders changed that `read_records` reads from.
 
     As long as they stay, so does what is read. None where they cannot be relied on: a change
     of this very moment may be followed by another that leaves the same time.
@@ -111,7 +111,7 @@ class Ages:
     _born: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def moment(self, folder: Folder, references: References, clocks: Clocks) -> float:
-        """Give the unix time it is for a folder, told from when it was last at work."""
+        """The unix time it is for a folder, told from when it was last at work."""
         since = max(folder.changed, references.removing.get(folder.id, 0.0))
         kept, steady = self._born.get(folder.id), clocks.steady()
         if kept is None or kept[0] != since:
@@ -126,49 +126,45 @@ class Ages:
 
 @dataclass(slots=True)
 class YoungImages:
-    """Images that appeared a short while ago: the engine may still write down their parents.
+    """Images that appeared a short while ago: the engine may still record their parents.
 
-    An image that is somebody's parent is no row; so a parent that is written a little later
-    than the image itself is to be seen soon, and no folder that is watched tells of it.
+    An image that is somebody's parent is not listed, so a parent that is recorded a little
+    later than the image itself is to be seen soon, and no watched folder tells of it.
     """
 
     _met: dict[str, float] = field(default_factory=dict)
-    _marks: dict[str, tuple[int, int] | None] = field(default_factory=dict)
+    """When each was met that has no parent so far, by the steady clock."""
     _known: frozenset[str] | None = None
 
-    def meet(self, images: Iterable[ImageRecord], home: Home, clocks: Clocks) -> None:
+    def meet(self, lineage: Lineage, image_home: Path, clocks: Clocks) -> None:
         """Take in the images that are there now, as they were just read."""
-        ids, wall = frozenset(image.id for image in images), clocks.wall()
+        ids, now = frozenset(image.id for image in lineage.images), clocks.steady()
         if self._known is None:
-            new = frozenset(id for id in ids if _is_young(home, id, wall))
+            wall = clocks.wall()
+            new = frozenset(id for id in ids if _is_young(image_home, id, wall))
         else:
             new = ids - self._known
         self._known = ids
-        now = clocks.steady()
-        met = {id: self._met.get(id, now) for id in ids & (self._met.keys() | new)}
+        waiting = (ids & (self._met.keys() | new)) - lineage.parents.keys()
+        met = {id: self._met.get(id, now) for id in waiting}
         self._met = {id: at for id, at in met.items() if now - at < YOUNG_IMAGE_SECONDS}
-        self._marks = {id: _mark(_metadata(home, id), wall) for id in self._met}
 
-    def changed(self, home: Home, wall: float) -> bool:
-        """Whether the engine wrote down more about one of them since they were met."""
+    def changed(self, image_home: Path) -> bool:
+        """Whether one of them has a parent by now. Costs one stat for each."""
+        folder = image_home / "imagedb/metadata/sha256"
         return any(
-            mark is None or mark != _mark(_metadata(home, id), wall)
-            for id, mark in self._marks.items()
+            os.path.exists(folder / id.removeprefix("sha256:") / "parent") for id in self._met
         )
 
     def due_in(self, now: float) -> float | None:
-        """Give the seconds until they are to be looked at again: seldom, as they grow older."""
+        """The seconds until `changed` is to be asked again: seldom, as they grow older."""
         ages = [now - met for met in self._met.values() if now - met < YOUNG_IMAGE_SECONDS]
         return max(1.0, min(ages) / 3) if ages else None
 
 
-def _metadata(home: Home, id: str) -> Path:
-    return home.image / "imagedb/metadata/sha256" / id.removeprefix("sha256:")
-
-
-def _is_young(home: Home, id: str, now: float) -> bool:
+def _is_young(image_home: Path, id: str, now: float) -> bool:
     try:
-        content = os.stat(home.image / "imagedb/content/sha256" / id.removeprefix("sha256:"))
+        content = os.stat(image_home / "imagedb/content/sha256" / id.removeprefix("sha256:"))
     except OSError:
         return False
     return abs(now - content.st_mtime) < YOUNG_IMAGE_SECONDS

@@ -101,13 +101,26 @@ class LiveRoot:
         return tuple(reports.values())
 
     def due_in(self) -> float | None:
-        """Give the seconds until another look has something to do, if it has before an event."""
+        """The seconds until another look has something to do, if it has before an event."""
         lives = (driver.live for driver in self.drivers.values())
         waits = [live.due_in() if live else CLOSED_SECONDS for live in lives]
         return min((wait for wait in waits if wait is not None), default=None)
 
+    def glance(self) -> bool:
+        """Whether what no watch tells of has changed, so that a look is due: a few stats."""
+        lives = {name: driver.live for name, driver in self.drivers.items() if driver.live}
+        return any(
+            live.young.changed(self.site.seen("image", name)) for name, live in lives.items()
+        )
+
+    def glance_in(self) -> float | None:
+        """The seconds until the next glance is due, if one is."""
+        lives = [driver.live for driver in self.drivers.values() if driver.live]
+        waits = [live.young.due_in(self.monotonic()) for live in lives]
+        return min((wait for wait in waits if wait is not None), default=None)
+
     def doubt_in(self) -> float | None:
-        """Give the seconds until layers that are in doubt can be counted again."""
+        """The seconds until layers that are in doubt can be counted again."""
         lives = [driver.live for driver in self.drivers.values() if driver.live]
         waits = [live.doubts.due_in(self.monotonic()) for live in lives if live.doubts.layers]
         return min((wait for wait in waits if wait is not None), default=None)

@@ -44,7 +44,7 @@ class WatchedRoot:
 
     @property
     def state(self) -> WatchState:
-        """Tell how the watch stands."""
+        """How the watch stands."""
         return WatchState(
             self.watch.active and not self.trouble,
             self.watch.events,
@@ -59,7 +59,7 @@ class WatchedRoot:
         return any(attempts.pending for attempts in self.attempts.values())
 
     def due_in(self) -> float | None:
-        """Give the seconds until another look has something to do, if it has before an event."""
+        """The seconds until another look has something to do, if it has before an event."""
         return self.live.due_in()
 
     def look(self, publish: Publish) -> Reports:

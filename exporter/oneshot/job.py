@@ -28,7 +28,7 @@ class Job(Generic[T]):
 
 
 class Teller(Protocol):
-    """Tells the parent process how the work goes."""
+    """Reports progress to the parent process."""
 
     def counted(self, done: int, of: int) -> None:
         """So many folders of so many that were due are counted."""

@@ -47,7 +47,7 @@ class Lock:
 
     @classmethod
     def of(cls, folder: int, key: str) -> Self:
-        """Give the lock of what `key` names."""
+        """The lock of what `key` names."""
         return cls(folder, hashlib.sha256(os.fsencode(key)).hexdigest()[:32])
 
     def take(self) -> int | None:
@@ -62,7 +62,7 @@ class Lock:
         return fd
 
     def holder(self) -> Holder:
-        """Tell who holds the lock, from what its file says."""
+        """Who holds the lock, from what its file says."""
         fd = os.open(self.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.folder)
         try:
             said, stamp = os.read(fd, 20), os.stat(fd).st_mtime_ns

@@ -10,5 +10,5 @@ from exporter.rules.running_out import running_out_groups
 
 
 def all_groups(config: Config) -> tuple[Group, ...]:
-    """Give every group of rules, with the values of this configuration."""
+    """Every group of rules, with the values of this configuration."""
     return (*running_out_groups(config), *health_groups(config), *recording_groups(config))

@@ -11,7 +11,7 @@ from exporter.telling.assessment import stale_after
 
 
 def health_groups(config: Config) -> tuple[Group, ...]:
-    """Give the group of alerts about the exporter and its roots."""
+    """The group of alerts about the exporter and its roots."""
     maker = _Maker(config)
     return (
         Group(
@@ -58,7 +58,7 @@ class _Maker:
         )
 
     def exporter_down(self) -> Alert:
-        """Tell an exporter that is down, one that starts again and again, and that there is none.
+        """An exporter that is down, one that starts again and again, and that there is none.
 
         The second is up at most of the scrapes, each of which would end the wait of the first.
         """
@@ -85,7 +85,7 @@ class _Maker:
         )
 
     def root_down(self) -> Alert:
-        """Tell a root that gives no figures, and an exporter that has found no root to look at."""
+        """A root that gives no figures, and an exporter that has found no root to look at."""
         return self.alert(
             "HardlinkRootDown",
             "warning",

@@ -28,7 +28,7 @@ _NAMED: Final = f"instance_root:hardlink_layers_left:bottomk{TIGHTEST}"
 
 
 def recording_groups(config: Config) -> tuple[Group, ...]:
-    """Give the groups of recording rules."""
+    """The groups of recording rules."""
     rules = (*_tightest(), *_below(config), *_health(config), *_inventory(config))
     return (Group("hardlink-recording", rules, config.alerts.interval),)
 

@@ -29,7 +29,7 @@ _REMOVE: Final = (
 
 
 def running_out_groups(config: Config) -> tuple[Group, ...]:
-    """Give the group whose first rule records what is left, and the groups of alerts about it.
+    """The group whose first rule records what is left, and the groups of alerts about it.
 
     The trend has a group of its own, evaluated less often: it reads a day of each series, and
     waits for an hour in any case.
@@ -60,7 +60,7 @@ class _Maker:
     config: Config
 
     def held(self) -> str:
-        """Give what is left as far as it is known, never calmer than it is.
+        """What is left as far as it is known, never calmer than it is.
 
         In this order: the figure itself, once all layers or a first full pass are counted; before
         that it means "at most", so the smaller of it and of what was recorded last, and alone
@@ -84,7 +84,7 @@ class _Maker:
         )
 
     def below(self, level: Level, resource: Resource = Resource.LINKS) -> int:
-        """Give the layers left below which a level begins; by inodes as by links."""
+        """The layers left below which a level begins; by inodes as by links."""
         return bounds(resource, self.config)[level]
 
     def low(self, level: Level, wait: str) -> Alert:
@@ -124,7 +124,7 @@ class _Maker:
         )
 
     def filling_up(self) -> Alert:
-        """Tell a fall that is low enough, fast enough, and no burst that a prune will undo.
+        """A fall that is low enough, fast enough, and no burst that a prune will undo.
 
         Lower than `steady` ago, when it was lower than as long before: both are so together for
         no longer than a burst lasts, so one shorter than `for` never fires; and both are always so

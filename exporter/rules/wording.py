@@ -26,12 +26,12 @@ MOST_NAMED: Final = 10
 
 
 def runbook(config: Config, name: str) -> str:
-    """Give the address of an alert's runbook."""
+    """The address of an alert's runbook."""
     return f"{config.alerts.runbook_url.rstrip('/')}/{name}.md"
 
 
 def ask(query: str, resource: str = "") -> str:
-    """Give a template's call that asks `query`.
+    """A template's call that asks `query`.
 
     `{ROOT}` in it selects the alert's own root; `resource`, a matcher, narrows that, with `%q`
     in it standing for the alert's own resource.

@@ -77,7 +77,7 @@ class Assessment:
 
 
 def bounds(resource: Resource, config: Config) -> Mapping[Level, int]:
-    """Give the layers left below which each level begins, the worst level last."""
+    """The layers left below which each level begins, the worst level last."""
     if resource is Resource.DEPTH:
         return {Level.INFO: config.alerts.depth_left}
     thresholds = config.thresholds
@@ -97,7 +97,7 @@ def level_of(resource: Resource, left: int | None, config: Config) -> Level:
 
 
 def stale_after(config: Config) -> float:
-    """Give the age in seconds above which figures are stale."""
+    """The age in seconds above which figures are stale."""
     return max(seconds(config.alerts.stale_after), _MISSED_SCANS * config.scan.interval)
 
 
@@ -152,7 +152,7 @@ def assess_all(
 
 
 def assess_nothing(*, ready: bool) -> tuple[Level, str]:
-    """Give the level and the sentence where there is no root at all; `ready`: all were searched."""
+    """The level and the sentence where there is no root at all; `ready`: all were searched."""
     if ready:
         return Level.DOWN, "no storage root was found"
     return Level.PENDING, "looking for storage roots"
@@ -178,7 +178,7 @@ def _rest(
     *,
     stale: bool,
 ) -> Iterator[str]:
-    """Give the parts of the sentence after its figure."""
+    """The parts of the sentence after its figure."""
     if left is not None and resource is not None:
         yield _fits(left, resource)
         deep = report.layers_left.get(Resource.DEPTH)
@@ -207,5 +207,5 @@ def _fits(left: int, resource: Resource) -> str:
 
 
 def percent(part: float) -> str:
-    """Give a part of 1 as a percentage that is 100 only when it is all."""
+    """A part of 1 as a percentage that is 100 only when it is all."""
     return f"{int(part * 100)} %"

@@ -19,12 +19,12 @@ Sample = tuple[tuple[str, ...], float]
 
 
 def build_info_samples(view: View) -> Iterator[Sample]:
-    """Give the versions."""
+    """The versions."""
     yield (view.version, platform.python_version()), 1
 
 
 def loaded(read: Callable[[Loaded], float]) -> Callable[[View], Iterator[Sample]]:
-    """Give a fact of the configuration, where there is one."""
+    """A fact of the configuration, where there is one."""
 
     def samples(view: View) -> Iterator[Sample]:
         if view.loaded is not None:
@@ -34,7 +34,7 @@ def loaded(read: Callable[[Loaded], float]) -> Callable[[View], Iterator[Sample]
 
 
 def root_up_samples(view: View) -> Iterator[Sample]:
-    """Give whether each root is up: one of its drivers is enough."""
+    """Whether each root is up: one of its drivers is enough."""
     up: dict[str, bool] = {}
     for report in view.reports:
         up[report.root] = up.get(report.root, False) or report.up
@@ -45,7 +45,7 @@ def root_up_samples(view: View) -> Iterator[Sample]:
 def driven(
     read: Callable[[RootReport], Iterable[Sample]],
 ) -> Callable[[View], Iterator[Sample]]:
-    """Give the samples of every report that has figures, its root and driver put before their labels."""
+    """The samples of every report that has figures, its root and driver put before their labels."""
 
     def samples(view: View) -> Iterator[Sample]:
         for report in view.reports:
@@ -57,7 +57,7 @@ def driven(
 
 
 def one(read: Callable[[RootReport], float | None]) -> Callable[[View], Iterator[Sample]]:
-    """Give one value for each report, where it is known."""
+    """One value for each report, where it is known."""
 
     def samples(report: RootReport) -> Iterator[Sample]:
         if (value := read(report)) is not None:
@@ -67,7 +67,7 @@ def one(read: Callable[[RootReport], float | None]) -> Callable[[View], Iterator
 
 
 def full(read: Callable[[FullPass], float]) -> Callable[[View], Iterator[Sample]]:
-    """Give a fact of the newest full pass, where there was one."""
+    """A fact of the newest full pass, where there was one."""
     return one(lambda report: read(report.scan.full) if report.scan.full else None)
 
 
@@ -80,14 +80,14 @@ def problems_samples(view: View) -> Iterator[Sample]:
 
 
 def layers_left_samples(report: RootReport) -> Iterator[Sample]:
-    """Give what is left by resource, where it is known."""
+    """What is left by resource, where it is known."""
     for resource, n in report.layers_left.items():
         if n is not None:
             yield (str(resource),), n
 
 
 def images_left_samples(view: View) -> Iterator[Sample]:
-    """Give what is left of the tightest images."""
+    """What is left of the tightest images."""
     for report in view.reports:
         for image in tightest_images(report, view.images):
             for resource in (Resource.LINKS, Resource.INODES):
@@ -108,7 +108,7 @@ def tightest_images(report: RootReport, most: int) -> list[ImageFigures]:
 
 
 def watches(read: Callable[[WatchState], float]) -> Callable[[View], Iterator[Sample]]:
-    """Give a fact of each root's watch."""
+    """A fact of each root's watch."""
 
     def samples(view: View) -> Iterator[Sample]:
         for root, watch in view.watches.items():
@@ -118,7 +118,7 @@ def watches(read: Callable[[WatchState], float]) -> Callable[[View], Iterator[Sa
 
 
 def failed_samples(view: View) -> Iterator[Sample]:
-    """Give the layers given up, by root and driver."""
+    """The layers given up, by root and driver."""
     for report in view.reports:
         watch = view.watches.get(report.root)
         if watch is not None and report.driver is not None:

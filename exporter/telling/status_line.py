@@ -14,7 +14,7 @@ _LONGEST: Final = 500
 
 
 def status_line(assessments: Sequence[Assessment], loaded: Loaded | None, *, ready: bool) -> str:
-    """Give the level and the sentence of each root."""
+    """The level and the sentence of each root."""
     roots = [_of(one) for one in sorted(assessments, key=_order)]
     failed = loaded is not None and not loaded.successful
     parts = (

@@ -67,13 +67,13 @@ class Backoff:
         self._retries.pop(name, None)
 
     def due_in(self, name: str, now: float) -> float:
-        """Give the seconds until it may be tried."""
+        """The seconds until it may be tried."""
         retry = self._retries.get(name)
         return 0.0 if retry is None else max(0.0, retry.due - now)
 
 
 def recount_pauses(seconds: Mapping[str, float]) -> dict[str, float]:
-    """Give how long to wait before each folder is counted again, from its seconds of processor time.
+    """How long to wait before each folder is counted again, from its seconds of processor time.
 
     All of it takes at most `RECOUNT_SHARE` of a core. The pause grows with the square root
     of the cost, which for a given share makes figures least old on average.

@@ -91,5 +91,5 @@ def shown(
 
 
 def standing_on(images: Iterable[ImageRecord], chain: str) -> tuple[ImageRecord, ...]:
-    """Tell the images whose chain holds this layer."""
+    """The images whose chain holds this layer."""
     return tuple(image for image in images if chain in image.chains)

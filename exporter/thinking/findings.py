@@ -57,7 +57,7 @@ class LayerFigures:
         return not trouble and bool(self.folder.trees)
 
     def with_tight(self, tight: Tight | None) -> LayerFigures:
-        """Give the same figures with this tightest inode."""
+        """The same figures with this tightest inode."""
         return replace(self, tight=tight)
 
 
@@ -166,7 +166,7 @@ def _left(figures: LayerFigures, terms: Terms) -> LayersLeft:
 
 
 def _coverage(whole: int, present: int, readable: bool) -> float:
-    """Give the part of the image layers that is accounted for; none where nobody knows them."""
+    """The part of the image layers that is accounted for; none where nobody knows them."""
     if not readable:
         return 0.0
     return whole / present if present else 1.0

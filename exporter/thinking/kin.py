@@ -63,24 +63,24 @@ class Kin:
         return usual or any(self.links + surplus < self.names for surplus in self.odd.values())
 
     def links_of(self, inode: int) -> int:
-        """Give one member's link count."""
+        """One member's link count."""
         return self.links + self.odd.get(inode, 0)
 
     @property
     def links_max(self) -> int:
-        """Give the highest link count of a member."""
+        """The highest link count of a member."""
         if self._surplus is None:
             usual = [0] if len(self.odd) < len(self.members) else []
             self._surplus = max([*usual, *self.odd.values()])
         return self.links + self._surplus
 
     def left(self, limit: int, inode: int | None = None) -> int:
-        """Give the fewest layers left that a member, or any usual one, allows on any layer."""
+        """The fewest layers left that a member, or any usual one, allows on any layer."""
         links = self.links if inode is None else self.links_of(inode)
         return left_by_links(limit, links, max(self.holders.values()))
 
     def fullest(self) -> int:
-        """Give the member with most links; among equals the one with the lowest number."""
+        """The member with most links; among equals the one with the lowest number."""
         if self._fullest is None:
             most = self.links_max
             if most == self.links:
@@ -140,5 +140,5 @@ def link_counts(kins: Iterable[Kin]) -> Counter[int]:
 
 
 def inodes_over(counts: Mapping[int, int]) -> dict[int, int]:
-    """Tell how many inodes have more links than each bound of `LINKS_OVER`."""
+    """How many inodes have more links than each bound of `LINKS_OVER`."""
     return {bound: sum(n for links, n in counts.items() if links > bound) for bound in LINKS_OVER}

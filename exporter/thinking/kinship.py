@@ -64,12 +64,12 @@ class Kinship:
         return self.add(layer, names, links, places)
 
     def names_in(self, layer: str) -> dict[int, int]:
-        """Give how many names of each inode a layer has."""
+        """How many names of each inode a layer has."""
         held = self.held.get(layer, ())
         return {inode: kin.holders[layer] for kin in held for inode in kin.members}
 
     def known(self, layer: str) -> Container[int]:
-        """Give the inodes whose links and paths a walk of this layer need not tell."""
+        """The inodes whose links and paths a walk of this layer need not tell."""
         renewed = {kin for kin in self.held.get(layer, ()) if kin.seen_in == layer}
         renewed |= self.unplaced
         return _AllBut(self.kin_of, renewed) if renewed else self.kin_of
@@ -117,7 +117,7 @@ class Kinship:
                 self.unplaced.add(kin)
 
     def differing(self, other: Kinship) -> set[str]:
-        """Give the layers, of those that both hold, in which some inode has other names than there.
+        """The layers, of those that both hold, in which some inode has other names than there.
 
         And those that hold kin of which most have other links: what strangers do concerns a few.
         """

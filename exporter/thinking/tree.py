@@ -48,16 +48,16 @@ class Tree:
         return sum(self.names.values())
 
     def path_of(self, key: int) -> str:
-        """Give the smallest name of an inode in this tree, absolute inside the image."""
+        """The smallest name of an inode in this tree, absolute inside the image."""
         return shown_name(self.raw_path_of(key))
 
     def raw_path_of(self, key: int) -> bytes:
-        """Give the smallest name of an inode as the disk has it, from this tree's `/`."""
+        """The smallest name of an inode as the disk has it, from this tree's `/`."""
         number, name = self.first[key]
         return self._folder(number) + os.fsencode(name)
 
     def raw_paths(self, known: Container[int]) -> dict[int, bytes]:
-        """Give the smallest name of each inode that is not `known`, as `raw_path_of` does."""
+        """The smallest name of each inode that is not `known`, as `raw_path_of` does."""
         paths: dict[int, bytes] = {}
         at, folder = -1, b""
         for inode, (number, name) in self.first.items():
@@ -69,7 +69,7 @@ class Tree:
         return paths
 
     def path_at(self, number: int, name: str) -> str:
-        """Give the path of a name in a directory, absolute inside the image."""
+        """The path of a name in a directory, absolute inside the image."""
         return shown_name(self._folder(number) + os.fsencode(name))
 
     def is_smaller(self, number: int, name: str, than: tuple[int, str]) -> bool:

@@ -21,7 +21,7 @@ class Answer:
     headers: Headers = ()
 
     def all_headers(self, ours: Headers) -> list[tuple[bytes, bytes]]:
-        """Give what is sent; `ours` is in place of the answer's own of that name."""
+        """What is sent; `ours` is in place of the answer's own of that name."""
         names = {name for name, _ in ours}
         own = (
             (b"content-type", self.content_type.encode()),

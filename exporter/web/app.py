@@ -96,7 +96,7 @@ class App:
 
 
 def _packed(scope: HTTPScope, answer: Answer, vary: bytes = b"accept-encoding") -> Answer:
-    """Give the answer as small as the client can read it; `vary` names the headers it depends on."""
+    """The answer as small as the client can read it; `vary` names the headers it depends on."""
     headers = (*answer.headers, (b"vary", vary))
     if not gzip_accepted(wanted(scope, b"accept-encoding")):
         return replace(answer, headers=headers)

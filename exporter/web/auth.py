@@ -138,7 +138,7 @@ class Gate:
             self._wrong.popitem(last=False)
 
     def _hash(self, name: str) -> str:
-        """Give a user's hash; for others one that nothing matches, of some user's cost, always the same."""
+        """A user's hash; for others one that nothing matches, of some user's cost, always the same."""
         if name in self._users:
             return self._users[name]
         hashes = sorted(self._users.values())

@@ -203,7 +203,7 @@ def _check(tls: Tls, place: Place) -> None:
 
 
 def files_of(tls: Tls, folder: Path) -> dict[str, Path]:
-    """Give the files that the section names, by key."""
+    """The files that the section names, by key."""
     named = {
         "cert_file": tls.cert_file,
         "key_file": tls.key_file,

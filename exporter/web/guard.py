@@ -161,6 +161,6 @@ def _address(scope: HTTPScope) -> str:
 
 
 def _authorization(scope: HTTPScope) -> str:
-    """Give the one Authorization header; two of them are none."""
+    """The one Authorization header; two of them are none."""
     given = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
     return given[0].decode("latin-1") if len(given) == 1 else ""

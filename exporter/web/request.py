@@ -14,7 +14,7 @@ _REFUSED: Final = re.compile(r";\s*q=0(\.0*)?\s*(;|$)", re.IGNORECASE)
 
 
 def path_of(scope: HTTPScope) -> str:
-    """Give the path, also of a target in absolute form (RFC 9112, 3.2.2): a server must take both."""
+    """The path, also of a target in absolute form (RFC 9112, 3.2.2): a server must take both."""
     absolute = _ABSOLUTE.match(scope["raw_path"])
     if absolute is None:
         return scope["path"]
@@ -22,7 +22,7 @@ def path_of(scope: HTTPScope) -> str:
 
 
 def is_framed_twice(scope: HTTPScope) -> bool:
-    """Tell whether two readers may see two different ends of the request (RFC 9112, 6.1).
+    """Whether two readers may see two different ends of the request (RFC 9112, 6.1).
 
     Both lengths are given, or chunks where HTTP/1.0 knows none. h11 goes by the chunks.
     """
@@ -33,7 +33,7 @@ def is_framed_twice(scope: HTTPScope) -> bool:
 
 
 def wanted(scope: HTTPScope, name: bytes) -> str:
-    """Give a header's list without what the client refuses: `q=0`, in any case (RFC 9110, 12.4.2)."""
+    """A header's list without what the client refuses: `q=0`, in any case (RFC 9110, 12.4.2)."""
     return ",".join(part for part in _parts(scope, name) if not _REFUSED.search(part))
 
 

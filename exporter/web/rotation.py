@@ -44,7 +44,7 @@ class InForce:
 
     @property
     def words(self) -> str:
-        """Tell it without any secret."""
+        """The same without any secret."""
         if self.material is None:
             return f"no TLS, users: {len(self.users)}"
         m = self.material
@@ -133,7 +133,7 @@ class WebSettings:
 
 
 def _stamp_of(path: Path) -> tuple[int, ...] | None:
-    """Tell one state of a file from another, through symlinks, as Kubernetes swaps them."""
+    """One state of a file from another, through symlinks, as Kubernetes swaps them."""
     try:
         s = path.stat()
     except OSError:

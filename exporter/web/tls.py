@@ -102,7 +102,7 @@ def _load_authorities(context: ssl.SSLContext, material: Material) -> None:
 
 
 def _ascii(pem: bytes) -> str:
-    """Give a PEM text; what stands beside the certificates may be in any language."""
+    """A PEM text; what stands beside the certificates may be in any language."""
     return pem.decode("ascii", "replace").replace("\ufffd", "?")
 
 

@@ -33,7 +33,7 @@ LEFT_WORDS: Final[Words] = {0: ("0: the next layer fails", "red")}
 
 
 def scarcity(heading: str) -> Json:
-    """Give a column of layers left bars, full at 100, in the colours of the thresholds."""
+    """A column of layers left bars, full at 100, in the colours of the thresholds."""
     return column(
         heading,
         {
@@ -47,12 +47,12 @@ def scarcity(heading: str) -> Json:
 
 
 def column(heading: str, properties: Mapping[str, Any]) -> Json:
-    """Give a column of a table, or the line of this legend, a look of its own."""
+    """A column of a table, or the line of this legend, a look of its own."""
     return _override({"id": "byName", "options": heading}, properties)
 
 
 def lines(pattern: str, properties: Mapping[str, Any]) -> Json:
-    """Give the lines whose legend matches a look of their own."""
+    """The lines whose legend matches a look of their own."""
     return _override({"id": "byRegexp", "options": f"/{pattern}/"}, properties)
 
 

@@ -187,7 +187,7 @@ _LINKS: Final = {
 
 
 def _placed(rows: Iterable[Row]) -> Iterator[Json]:
-    """Give each row a line of its own, and its panels the places after it, as words are set."""
+    """Each row a line of its own, and its panels the places after it, as words are set."""
     id, y = 1, 0
     for row in rows:
         yield {

@@ -105,7 +105,7 @@ def table(
     width: int = 12,
     height: int = 8,
 ) -> Panel:
-    """Give one row for each series of now.
+    """One row for each series of now.
 
     `columns` are the names of Grafana's fields and their headings, in order; other fields are not
     shown. A value is `Value`, or `Value #A` for the first of several queries; where a label is
@@ -153,7 +153,7 @@ def bars(
     width: int = 8,
     height: int = 8,
 ) -> Panel:
-    """Give one bar for each series, of now."""
+    """One bar for each series, of now."""
     return Panel(
         type="bargauge",
         title=title,

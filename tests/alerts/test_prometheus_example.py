@@ -46,7 +46,7 @@ def job() -> dict[str, Any]:
 
 
 def full_root(path: str, most: int) -> RootReport:
-    """Give a root of which everything is told, with the longest names that the engine takes."""
+    """A root of which everything is told, with the longest names that the engine takes."""
     left = {Resource.LINKS: 3, Resource.INODES: 3, Resource.DEPTH: 3}
     images = tuple(
         ImageFigures(f"sha256:{i}", (f"{i}{'n' * (LONGEST_IMAGE - 1)}",), 4, left, left, None)
@@ -69,7 +69,7 @@ def full_root(path: str, most: int) -> RootReport:
 
 
 def exposition(roots: int, images: int = Metrics().images) -> bytes:
-    """Give what so many full roots tell, each with so many images, as `metrics.images` allows."""
+    """What so many full roots tell, each with so many images, as `metrics.images` allows."""
     reports = [full_root(f"{i}/{'r' * (LONGEST_PATH - 2)}", images) for i in range(roots)]
     watches = {r.root: WatchState(True, 1, 0, {"overlay": 1}) for r in reports}
     view = View(tuple(reports), "1.2", images, Loaded(True, 1.0), watches)

@@ -28,7 +28,7 @@ ALERTS = [rule for group in all_groups(Config()) for rule in group.rules if isin
 
 
 def commands(text: str) -> list[list[str]]:
-    """Give the commands in a text's code, each as its words; a pipe or `&&` begins another."""
+    """The commands in a text's code, each as its words; a pipe or `&&` begins another."""
     blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     lines = [line for block in blocks for line in block.splitlines()] + spans

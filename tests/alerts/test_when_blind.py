@@ -130,7 +130,7 @@ def never_silent(watched: Watched) -> Iterator[None]:
 
 
 def workers(exporter: Served) -> list[int]:
-    """Give the exporter's worker processes."""
+    """The exporter's worker processes."""
     threads = Path(f"/proc/{exporter.process.pid}/task").iterdir()
     return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
 

@@ -169,7 +169,7 @@ def _come_and_go(daemon: Served, root: LargeRoot, *, scraping: bool) -> tuple[fl
 
 @contextmanager
 def ground(folder: Path, names: int) -> Iterator[Path]:
-    """Give an ext4 of its own that is large enough."""
+    """An ext4 of its own that is large enough."""
     megabytes, inodes = 2000 + names // 600, 200_000 + names // 5
     with (
         tempfile.TemporaryDirectory(dir=folder) as place,

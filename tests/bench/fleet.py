@@ -145,7 +145,7 @@ def check(server: Prometheus, fleet: list[Host], now: float) -> None:
 
 
 def rules_once(server: Prometheus, now: float) -> float:
-    """Give the seconds of one evaluation of all recording rules of the fleet."""
+    """The seconds of one evaluation of all recording rules of the fleet."""
     began = time.perf_counter()
     for rule in recorded():
         assert server.instant(rule.expr, now), rule.name
@@ -153,7 +153,7 @@ def rules_once(server: Prometheus, now: float) -> float:
 
 
 def table(rows: list[Measured]) -> str:
-    """Give the figures as Markdown."""
+    """The figures as Markdown."""
     head = "| panel | queries | series | first, ms | median of 5, ms |\n|---|--:|--:|--:|--:|\n"
     return head + "".join(
         f"| {r.title} | {r.queries} | {r.series} | {r.first * 1000:.0f} | {r.median * 1000:.0f} |\n"

@@ -145,7 +145,7 @@ def _values(host: Host, told: Told, times: range) -> Iterator[tuple[int, float]]
 
 
 def _alerts(host: Host, times: range) -> Iterator[tuple[Labels, list[tuple[int, float]]]]:
-    """Give what the alerts on layers left and on the driver would be on this host."""
+    """What the alerts on layers left and on the driver would be on this host."""
     if host.driver != "overlay" or host.down:
         return
     left = [(t, host.left_at(len(times) - 1 - i)) for i, t in enumerate(times)]

@@ -25,7 +25,7 @@ class Spent:
 
 
 def processes(daemon: Served) -> list[int]:
-    """Give the daemon's process and its workers."""
+    """The daemon's process and its workers."""
     tasks = Path(f"/proc/{daemon.process.pid}/task").glob("*/children")
     below = [int(pid) for task in tasks for pid in task.read_text().split()]
     return [daemon.process.pid, *below]
@@ -99,7 +99,7 @@ class Scraper:
         return float(found[1]) if found else None
 
     def quantile(self, percent: int) -> float:
-        """Give the time within which so many per cent of the scrapes were answered."""
+        """The time within which so many per cent of the scrapes were answered."""
         return statistics.quantiles(self.seconds, n=100)[percent - 1]
 
 

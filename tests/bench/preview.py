@@ -99,7 +99,7 @@ class Preview:
         return f'<div class=panel style="{box}"><h4>{title}</h4>{drawn}</div>'
 
     def told(self, panel: Panel) -> Iterator[tuple[str, Mapping[str, Any], Series]]:
-        """Give the legend, the target and the series of all that a panel asks."""
+        """The legend, the target and the series of all that a panel asks."""
         for target in panel["targets"]:
             query = Query("", panel["title"], "", target["expr"], target["instant"])
             for series in answer(self.server, query, self.chosen, self.now):
@@ -218,7 +218,7 @@ class Preview:
 
 
 def _shade(panel: Panel, name: str, i: int) -> str:
-    """Give the colour of a line: its own by an override, or the next one."""
+    """The colour of a line: its own by an override, or the next one."""
     for override in panel["fieldConfig"]["overrides"]:
         pattern = override["matcher"]["options"].strip("/")
         for found in override["properties"]:

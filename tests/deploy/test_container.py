@@ -110,7 +110,7 @@ def small_layers(count: int) -> list[bytes]:
 
 
 def of_the_root(text: str, root: str) -> dict[str, float]:
-    """Give the figures of a root that a scan tells as a daemon does."""
+    """The figures of a root that a scan tells as a daemon does."""
     return {
         name: value
         for name, value in samples(text, root).items()
@@ -211,7 +211,7 @@ def test_it_has_one_capability_and_read_only_files_and_needs_no_shell(watched: C
 
 
 def tried(container: Container) -> dict[str, str]:
-    """Give what a taken-over exporter could do there."""
+    """What a taken-over exporter could do there."""
     said = container.python(probe("/host", str(container.engine.socket)))
     (container.engine.root / "file").unlink(missing_ok=True)
     told: dict[str, str] = json.loads(said)

@@ -47,7 +47,7 @@ matrix = pytest.mark.parametrize("values", MATRIX, ids=lambda path: path.stem)
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a host with a root of more images than are shown, where uid 0 as such may read nothing."""
+    """A host with a root of more images than are shown, where uid 0 as such may read nothing."""
     need_root()
     need_program("setpriv", "unshare")
     host = tmp_path_factory.mktemp("host")
@@ -66,7 +66,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pod(host: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Give the pod, running on that host."""
+    """The pod, running on that host."""
     with running(tmp_path_factory.mktemp("pod"), render(*ON), host) as served:
         served.await_that(lambda: served.get("/-/ready").status == 200)
         yield served

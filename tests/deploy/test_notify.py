@@ -56,7 +56,7 @@ class Heard:
         return dict(line.split("=", 1) for line in lines)
 
     def until(self, name: str, value: str) -> dict[str, str]:
-        """Give the first message that says so."""
+        """The first message that says so."""
         deadline = time.monotonic() + PATIENCE
         while value not in (message := self.next()).get(name, ""):
             assert time.monotonic() < deadline

@@ -92,7 +92,7 @@ def filled_root(path: Path) -> RecordedRoot:
 
 
 def strace(log: Path) -> tuple[str, ...]:
-    """Give the words that run a program traced, as the same process that would run it untraced."""
+    """The words that run a program traced, as the same process that would run it untraced."""
     need_program("strace")
     return (
         "strace",
@@ -107,7 +107,7 @@ def strace(log: Path) -> tuple[str, ...]:
 
 
 def written(log: Path) -> list[Call]:
-    """Give what a program did that has ended; strace ends after it, with its log."""
+    """What a program did that has ended; strace ends after it, with its log."""
     deadline = time.monotonic() + PATIENCE
     while any(_has_open(process, log) for process in Path("/proc").glob("[0-9]*")):
         assert time.monotonic() < deadline
@@ -220,7 +220,7 @@ def test_no_image_hides_that_it_is_tight(tmp_path: Path) -> None:
 
 
 def left(row: dict[str, Any], whose: str) -> int | None:
-    """Give the layers left by links that a row of the JSON report tells."""
+    """The layers left by links that a row of the JSON report tells."""
     found: int | None = row[f"{whose}layers_left"].get("links")
     return found
 

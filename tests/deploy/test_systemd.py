@@ -82,7 +82,7 @@ class Host:
         return self.systemd.shown(SERVICE, "MainPID")
 
     def of_process(self, pid: str) -> dict[str, str]:
-        """Give what the kernel says of a process."""
+        """What the kernel says of a process."""
         lines = self.systemd.run("cat", f"/proc/{pid}/status").splitlines()
         return {name: value.strip() for name, _, value in (x.partition(":") for x in lines)}
 
@@ -131,7 +131,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 @pytest.fixture
 def host(machine: Host) -> Iterator[Host]:
-    """Give the machine with the service as it ships, not running."""
+    """The machine with the service as it ships, not running."""
     yield machine
     machine.systemd.systemctl("stop", SERVICE, "hardlink-exporter.socket")
     machine.systemd.run("rm", "-rf", DROP_INS)
@@ -140,7 +140,7 @@ def host(machine: Host) -> Iterator[Host]:
 
 
 def figures(root: dict[str, Any]) -> dict[str, Any]:
-    """Give what two looks at a root share."""
+    """What two looks at a root share."""
     lefts = {k: v for k, v in root["layers_left"].items() if k != "inodes"}
     names = sorted(image["name"] for image in root["images"])
     kept = ("up", "driver", "links_limit", "links_max", "layers", "depth_max", "problems")

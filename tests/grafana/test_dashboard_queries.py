@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from dashboards import (
     resolve,
     unanswered,
 )
+from disks import disk
 from prometheus import Prometheus, Series, prometheus
 from serving import Served, served
 
@@ -66,26 +67,26 @@ class Fleet:
         return {HOST["title"]: self.host, FLEET["title"]: self.all}
 
     def shown(self, board: Dashboard, title: str) -> list[list[Series]]:
-        """Give what each query of a panel gives, all asked for the same time."""
+        """What each query of a panel gives, all asked for the same time."""
         asked, now = [query for query in queries(board) if query.title == title], time.time()
         assert asked, title
         return [answer(self.prometheus, query, self.choices[query.board], now) for query in asked]
 
     def shown_now(self, board: Dashboard, title: str) -> list[list[Series]]:
-        """Give the same without the series that have ended, such as what was not whole for a moment."""
+        """The same without the series that have ended, such as what was not whole for a moment."""
         shown = self.shown(board, title)
         newest = max(one.points[-1][0] for series in shown for one in series)
         return [[one for one in series if one.points[-1][0] == newest] for series in shown]
 
     def figures(self, board: Dashboard, title: str) -> list[float]:
-        """Give the newest values of a panel, in the order in which they are asked for."""
+        """The newest values of a panel, in the order in which they are asked for."""
         return [one.value for series in self.shown(board, title) for one in series]
 
     def await_figures(self, board: Dashboard, title: str, expected: list[float]) -> None:
         self.prometheus.await_that(lambda: self.figures(board, title) == expected)
 
     def left(self) -> list[float]:
-        """Give what Prometheus has of the root that runs out."""
+        """What Prometheus has of the root that runs out."""
         asked = f'hardlink_layers_left{{root="{self.whole}",resource="links"}}'
         return [one.value for one in self.prometheus.instant(asked)]
 
@@ -130,7 +131,19 @@ def growing(root: PlantedRoot, until: int) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     folder = tmp_path_factory.mktemp("fleet")
-    whole, broken = PlantedRoot(folder / "whole"), PlantedRoot(folder / "broken")
+    with _disk(folder) as place:
+        yield from _fleet(folder, place)
+
+
+def _disk(folder: Path) -> AbstractContextManager[Path]:
+    """A disk on which nobody else makes inodes, where we may mount one."""
+    if os.geteuid() != 0:
+        return nullcontext(folder)
+    return disk(folder, "64M", ["mkfs.ext4", "-q"])
+
+
+def _fleet(folder: Path, place: Path) -> Iterator[Fleet]:
+    whole, broken = PlantedRoot(place / "whole"), PlantedRoot(place / "broken")
     diffs = broken.layer((), base)
     broken.image(diffs, "base:1")
     lost = broken.layer(diffs, lambda tree: (tree / "more").write_text("more\n"))

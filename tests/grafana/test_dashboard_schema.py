@@ -20,7 +20,7 @@ OF_THE_EDITOR = {"definition"}
 
 
 def not_understood(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
-    """Give the places where something was lost or became something else."""
+    """The places where something was lost or became something else."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key, value in ours.items():
             if key in theirs:

@@ -48,7 +48,7 @@ ASK = "document.dispatchEvent(new Event('visibilitychange'))"
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Give a running Chromium, shared by all tests; each page has a profile of its own."""
+    """A running Chromium, shared by all tests; each page has a profile of its own."""
     need_program("chromium", "bash")
     with chromium(tmp_path_factory.mktemp("chromium")) as running:
         yield running
@@ -222,7 +222,7 @@ def test_without_scripts_the_page_is_whole_and_loads_anew(browser: Browser, stag
 
 
 def drawn(page: Page, node: int) -> str:
-    """Tell whether an element takes any place on the screen."""
+    """Whether an element takes any place on the screen."""
     try:
         page.call("DOM.getBoxModel", nodeId=node)
     except AssertionError:

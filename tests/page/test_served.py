@@ -36,7 +36,7 @@ def test_the_page_shows_the_configuration_in_force_and_when_a_newer_one_was_refu
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Give a daemon with an empty root and an odd path for its metrics."""
+    """A daemon with an empty root and an odd path for its metrics."""
     folder = tmp_path_factory.mktemp("served")
     root = PlantedRoot(folder / "docker")
     with served(folder, "--web.telemetry-path=/m;x=1/päge?#", str(root.path)) as running:

@@ -15,7 +15,7 @@ from exporter.web.connections import STREAMS, Connection
 
 
 async def ends(requests: int, every: float = 0.0) -> bool:
-    """Tell whether a connection ends by itself while it begins so many requests and finishes none."""
+    """Whether a connection ends by itself while it begins so many requests and finishes none."""
     ours, theirs = socket.socketpair()
     with ours, theirs, ExitStack() as held:
         work = asyncio.create_task(asyncio.sleep(60))

@@ -23,7 +23,7 @@ IGNORED = ("check-overlayfs-support",)
 
 
 def folder(id: str, entries: Iterable[str], changed: float) -> Folder:
-    """Tell what a folder of this driver holds, from the names in it."""
+    """What a folder of this driver holds, from the names in it."""
     names = frozenset(entries)
     making = tuple(sorted(n for n in names if n.startswith("tmproot")))
     return Folder(

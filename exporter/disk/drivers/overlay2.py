@@ -20,7 +20,7 @@ IGNORED = ("l", "check-overlayfs-support")
 
 
 def folder(id: str, entries: Iterable[str], changed: float) -> Folder:
-    """Tell what a folder of this driver holds, from the names in it."""
+    """What a folder of this driver holds, from the names in it."""
     return Folder(
         id=id,
         trees=("diff",) if "diff" in entries else (),

@@ -23,7 +23,7 @@ def text(raw: str, most: int = 200) -> str:
 
 
 def name(raw: str, most: int = 200) -> str:
-    """Give a name from disk, kept from reordering what stands around it."""
+    """A name from disk, kept from reordering what stands around it."""
     return f"<bdi>{text(raw, most)}</bdi>"
 
 
@@ -35,12 +35,12 @@ def names(all_names: tuple[str, ...], most: int = 5) -> str:
 
 
 def sentence(raw: str, most: int = 400) -> str:
-    """Give a sentence with its capital, without its full stop."""
+    """A sentence with its capital, without its full stop."""
     return text(raw[:1].upper() + raw[1:], most)
 
 
 def number(n: int | None) -> str:
-    """Give a number with its thousands apart; one that is not known is a question mark."""
+    """A number with its thousands apart; one that is not known is a question mark."""
     return "?" if n is None else f"{n:,}"
 
 
@@ -62,7 +62,7 @@ def age(seconds: float) -> str:
 
 
 def moment(at: float, now: float) -> str:
-    """Give a unix time as its age, with the time itself for whoever asks."""
+    """A unix time as its age, with the time itself for whoever asks."""
     exact = datetime.fromtimestamp(at, UTC)
     return (
         f'<time datetime="{exact:%Y-%m-%dT%H:%M:%SZ}" title="{exact:%Y-%m-%d %H:%M:%S} UTC"'
@@ -71,7 +71,7 @@ def moment(at: float, now: float) -> str:
 
 
 def chip(level: Level) -> str:
-    """Give the level in its colour."""
+    """The level in its colour."""
     return f'<span class="chip {level.word}">{level.word}</span>'
 
 
@@ -88,6 +88,6 @@ def gauge(what: str, used: int, most: int, level: Level) -> str:
 
 
 def facts(heading: str, rows: Iterable[tuple[str, str]]) -> str:
-    """Give a list of terms, each with what is known of it, which is HTML already."""
+    """A list of terms, each with what is known of it, which is HTML already."""
     body = "".join(f"<div><dt>{term}</dt><dd>{told}</dd></div>" for term, told in rows)
     return f"<h3>{heading}</h3><dl>{body}</dl>"

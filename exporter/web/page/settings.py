@@ -60,7 +60,7 @@ def _rows(status: Status, metrics_path: str) -> Iterator[tuple[str, str]]:
 
 
 def _flat(key: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Give each leaf of a document under the path of its keys."""
+    """Each leaf of a document under the path of its keys."""
     if isinstance(value, Mapping) and value:
         for part, below in value.items():
             path = f"{key}.{part}" if str(part).isidentifier() else f"{key}[{part}]"
