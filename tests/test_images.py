@@ -46,6 +46,7 @@ def test_all_that_the_engine_wrote_is_read_back(planted: PlantedRoot) -> None:
             above: LayerRecord(above, planted.cache_id(above), below),
         },
         images=(ImageRecord(shop, (below, above), ("reg.example:5000/shop:latest", "shop:1.4")),),
+        parents={shop: step},
     )
 
 

@@ -58,22 +58,17 @@ def read_lineage(
     mounts = reader.mounts()
     references = reader.references()
     diff_ids, parents = reader.images()
-    for reference, image in sorted(
+    for reference, id in sorted(
         (r, i) for i, all_of in references.items() for r in all_of if i not in diff_ids
     ):
-        reader.problem(
-            "repositories.json", f"{reference} names the image {image}, which is not there"
-        )
+        reader.problem("repositories.json", f"{reference} names the image {id}, which is not there")
     images = shown(diff_ids, parents, references)
     for layer, what in broken(layers):
         reader.problem(f"layerdb/sha256/{layer.chain[7:]}", what, Reason.LINEAGE)
-    for image_record in images:
-        missing = [c for c in image_record.chains if c not in layers]
-        if missing:
-            reader.problem(
-                f"imagedb/content/sha256/{image_record.id[7:]}",
-                f"its layer {missing[0]} is not in layerdb",
-            )
+    for image in images:
+        if missing := [chain for chain in image.chains if chain not in layers]:
+            where = f"imagedb/content/sha256/{image.id[7:]}"
+            reader.problem(where, f"its layer {missing[0]} is not in layerdb")
     return Lineage(
         layers,
         images,

@@ -139,7 +139,7 @@ def _disk(folder: Path) -> AbstractContextManager[Path]:
     """A disk on which nobody else makes inodes, where we may mount one."""
     if os.geteuid() != 0:
         return nullcontext(folder)
-    return disk(folder, "64M", ["mkfs.ext4", "-q"])
+    return disk(folder, "256M", ["mkfs.ext4", "-q", "-N", "200000"])  # links run out first
 
 
 def _fleet(folder: Path, place: Path) -> Iterator[Fleet]:
@@ -148,7 +148,7 @@ def _fleet(folder: Path, place: Path) -> Iterator[Fleet]:
     broken.image(diffs, "base:1")
     lost = broken.layer(diffs, lambda tree: (tree / "more").write_text("more\n"))
     broken.image(lost, "lost:1")
-    broken.tree(lost).rename(folder / "lost")
+    broken.tree(lost).rename(place / "lost")
     config = folder / "exporter.yml"
     config.write_text(CONFIG.format(whole=whole.path, broken=broken.path, limit=LIMIT))
     with (
