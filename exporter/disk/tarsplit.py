@@ -96,6 +96,19 @@ def read_touched(file: Path, most: int) -> Touched:
     return top
 
 
+def can_be_read(file: Path) -> bool:
+    """Whether the disk gives a record, whatever is in it, or it is gone."""
+    try:
+        with open_regular(file) as raw:
+            while raw.read(1 << 20):
+                pass
+    except FileNotFoundError:
+        return True
+    except (OSError, BrokenFileError):
+        return False
+    return True
+
+
 def _entries(lines: gzip.GzipFile) -> Iterator[tuple[str, bytes]]:
     """Each entry's name and type."""
     headers = Headers()

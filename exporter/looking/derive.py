@@ -19,7 +19,7 @@ from exporter.disk.count import Home
 from exporter.disk.difference import Side, difference
 from exporter.disk.files import BrokenFileError
 from exporter.disk.tarheader import DoubtError
-from exporter.disk.tarsplit import NAME, read_touched
+from exporter.disk.tarsplit import NAME, can_be_read, read_touched
 from exporter.model import Folder, LayerRecord, Problem, Reason
 from exporter.thinking.findings import LayerFigures
 from exporter.thinking.kinship import Kinship
@@ -52,6 +52,8 @@ class Differences:
 
     sizes: dict[str, int] = field(default_factory=dict)
     damaged: dict[str, Problem] = field(default_factory=dict)
+    _unreadable: set[str] = field(default_factory=set)
+    """Those of the damaged ones that the disk did not give: it may have been for a moment."""
 
     def family(self, home: Home, layers: Mapping[str, LayerRecord]) -> Family:
         """Which layers can be derived from which, and what that costs."""
@@ -79,9 +81,18 @@ class Differences:
             where = f"{os.path.dirname(home.where)}/image/{home.driver.name}/{_record(upper.chain)}"
             what = f"{error}; the layer is walked, but the engine cannot save or push it: pull or build it again"
             self.damaged[upper.chain] = Problem(where, what, Reason.TAR_SPLIT)
+            if isinstance(error.__cause__, OSError):
+                self._unreadable.add(upper.chain)
         except (DoubtError, OSError, ValueError):
             pass
         return None
+
+    def retry(self, home: Home) -> None:
+        """See which records can be read now that could not be: they are no problem any more."""
+        for chain in self._unreadable & self.damaged.keys():
+            if can_be_read(home.image / _record(chain)):
+                del self.damaged[chain]
+                self._unreadable.discard(chain)
 
 
 def _record(chain: str) -> str:
@@ -99,7 +110,7 @@ def _derive(
     except OSError as error:
         if error.errno in _OF_A_MOMENT:
             raise
-        raise BrokenFileError(f"cannot be read: {error.strerror}") from None
+        raise BrokenFileError(f"cannot be read: {error.strerror}") from error
     goes_up = folder.id == upper.cache_id
     child, parent = (folder, source.folder) if goes_up else (source.folder, folder)
     with _open(home, parent) as below, _open(home, child) as above:

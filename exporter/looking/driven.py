@@ -102,9 +102,7 @@ class LiveDriver:
         fresh = Live(site.root, kept.clocks)  # every layer is walked, whatever it was told from
         fresh.look(home, lambda: None, counted=keep_up)
         fresh.drift = _drift(home, kept, fresh)
-        fresh.differences = Differences(
-            damaged=dict(kept.differences.damaged if kept.differences else {})
-        )
+        fresh.differences = kept.differences  # the records are the same ones
         self.live, self.full = fresh, None
         return fresh
 

@@ -74,6 +74,8 @@ class Ledger:
     searched: Counter[str] = field(default_factory=Counter)
     altered: set[str] = field(default_factory=set)
     _figures: dict[str, LayerFigures] = field(default_factory=dict)
+    _asked: Refresh = field(default_factory=Refresh)
+    """What was found since links were asked for last."""
     _counts: Counter[int] | None = None
 
     def walk(self, home: Home, folder: Folder, kind: Kind) -> frozenset[str]:
@@ -145,7 +147,8 @@ class Ledger:
                 if kin.noted({inode: count}):
                     moved.add(kin)
         self._changed(*{id for kin in moved for id in kin.holders})
-        self.settle_all(home, [kin for kin, n in members.items() if n < len(kin.members)])
+        some = [kin for kin, n in members.items() if n < len(kin.members)]
+        self._asked.add(self.settle_all(home, some))
 
     def enter(self, folder: Folder, source: str, told: Derived) -> None:
         """Take in an image layer that was told by its difference to its source."""
@@ -180,7 +183,9 @@ class Ledger:
 
     def settle(self, home: Home, *, still: bool = False) -> Refresh:
         """Ask for the links that may have moved; `still`: the engine has done nothing."""
-        return self._taken(settle(home, self.kinship, self.tree_path, still=still))
+        found, self._asked = self._asked, Refresh()
+        found.add(self._taken(settle(home, self.kinship, self.tree_path, still=still)))
+        return found
 
     def settle_all(self, home: Home, kins: Iterable[Kin]) -> Refresh:
         """Ask for the links of every member of these kin."""

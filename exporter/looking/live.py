@@ -95,10 +95,11 @@ class Live:
     def due_in(self) -> float | None:
         """The seconds until another look has something to do, if it has before an event."""
         now = self.clocks.steady()
-        waits = [recheck.due_in(self.ledger, self.doubts, now)]
-        if self.records.problems:
-            waits.append(self.doubts.backoff.due_in(_RECORDS, now))
-        return min((wait for wait in waits if wait is not None), default=None)
+        wait = recheck.due_in(self.ledger, self.doubts, now)
+        if not self.records.problems:
+            return wait
+        again = self.doubts.backoff.due_in(_RECORDS, now)
+        return again if wait is None else min(wait, again)
 
     @property
     def complete(self) -> bool:
@@ -120,6 +121,7 @@ class Live:
         if self._read_at is None or steady - self._read_at >= REREAD_SECONDS:
             self._known = Known()
             self._read_at = steady
+            (self.differences or Differences()).retry(home)
         self._marks = marks(home, self.clocks.wall())
         self._unsettled = True
         self.records = read_records(home, self.root.path, self.clocks, self._known, self._ages)
@@ -155,11 +157,9 @@ class Live:
 
     def _is_another(self, id: str) -> bool:
         """Whether a counted folder has become another one, as a half-made layer that is complete."""
-        kept, is_now = (
-            self.ledger.kept.get(id),
-            (self.records.kinds[id], self.records.folders[id].trees),
-        )
-        return kept is not None and (kept.kind, kept.folder.trees) != is_now
+        kept, kind = self.ledger.kept.get(id), self.records.kinds[id]
+        trees = self.records.folders[id].trees
+        return kept is not None and (kept.kind, kept.folder.trees) != (kind, trees)
 
     def _plan(self, home: Home, due: list[str], tops: list[str]) -> Steps:
         """Put them in order, the tops of tagged images first."""

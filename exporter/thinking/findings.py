@@ -26,11 +26,20 @@ from exporter.model import (
     Tightest,
 )
 from exporter.thinking.chains import depths, standing_on
-from exporter.thinking.headroom import Tight, least, left_by_depth, left_by_inodes
+from exporter.thinking.headroom import (
+    Tight,
+    least,
+    least_of_chains,
+    left_by_depth,
+    left_by_inodes,
+)
 from exporter.thinking.tree import INODE_BITS
 
 MOST_PROBLEMS: Final = 200
 """Problems of one reason that are told one by one; a hostile image could make millions."""
+
+_NO_LAYER: Final = ""
+"""Stands for the top layer's chain id of an image without layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +133,14 @@ def findings(
         key=lambda pair: _tightness(pair[0], pair[1], depth),
         default=None,
     )
-    images = [_image(image, whole, terms, words) for image in lineage.images]
+    left = {chain: _left(f, terms) for chain, f in figures.items()}
+    tops = {chain: left[chain] for chain in whole} | {_NO_LAYER: {}}
+    chains = least_of_chains((i.chains for i in lineage.images), tops) | {_NO_LAYER: {}}
+    images = [_image(image, whole, tops, chains, terms, words) for image in lineage.images]
     return Findings(
         layers=_count(kinds.values()),
         depth_max=depth_max,
-        layers_left=least([_left(f, terms) for f in figures.values()] + [_by_depth(depth_max)]),
+        layers_left=least([*left.values(), _by_depth(depth_max)]),
         tightest=words.tightest(lineage.layers[tight[1]].cache_id, tight[0]) if tight else None,
         tightest_images=_names(standing_on(lineage.images, tight[1])) if tight else (),
         images=tuple(sorted(images, key=_order)),
@@ -179,25 +191,20 @@ def _by_depth(depth: int | None) -> LayersLeft:
 def _image(
     image: ImageRecord,
     whole: Mapping[str, LayerFigures],
+    tops: Mapping[str, LayersLeft],
+    chains: Mapping[str, LayersLeft],
     terms: Terms,
     words: Words,
 ) -> ImageFigures:
-    deep = len(image.chains)
-    by_depth = _by_depth(deep)
-    top = whole.get(image.chains[-1]) if image.chains else None
-    chain = [whole.get(c) for c in image.chains]
-    covered = [f for f in chain if f is not None]
-    unknown: LayersLeft = dict.fromkeys(terms.can_run_out)
+    by_depth = _by_depth(len(image.chains))
+    chain = image.chains[-1] if image.chains else _NO_LAYER
+    top = whole.get(chain)
     return ImageFigures(
         id=image.id,
         names=image.tags,
-        depth=deep,
-        layers_left=least(
-            [by_depth, _left(top, terms) if top else unknown if image.chains else {}]
-        ),
-        chain_layers_left=(
-            least([by_depth, *(_left(f, terms) for f in covered)]) if len(covered) == deep else None
-        ),
+        depth=len(image.chains),
+        layers_left=least([by_depth, tops.get(chain, dict.fromkeys(terms.can_run_out))]),
+        chain_layers_left=least([by_depth, chains[chain]]) if chain in chains else None,
         tightest=words.tightest(top.folder.id, top.tight) if top and top.tight else None,
     )
 

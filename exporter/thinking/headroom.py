@@ -7,7 +7,7 @@ Docker's overlay driver links every name of the parent's tree again for each chi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import Final
@@ -102,3 +102,22 @@ def least(parts: Iterable[LayersLeft]) -> LayersLeft:
             seen = whole.get(resource, n)
             whole[resource] = None if seen is None or n is None else min(seen, n)
     return {r: whole[r] for r in Resource if r in whole}
+
+
+def least_of_chains(
+    chains: Iterable[Sequence[str]], left: Mapping[str, LayersLeft]
+) -> dict[str, LayersLeft]:
+    """The least left of a layer and all below it, by chain id, where all of these are in `left`.
+
+    `chains` are those of images, base first.
+    """
+    found: dict[str, LayersLeft] = {}
+    for chain in chains:
+        below: LayersLeft = {}
+        for id in chain:
+            if id not in found:
+                if id not in left:
+                    break
+                found[id] = least([below, left[id]])
+            below = found[id]
+    return found
