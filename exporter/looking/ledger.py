@@ -64,7 +64,8 @@ class Ledger:
 
     `walked` counts the first walks of each image layer's tree, so that it can be seen that none
     is walked twice without a reason; `searched` those that looked for one name. `altered` are
-    layers that somebody changed after they were complete: none is told from such a one.
+    layers that somebody changed after they were complete: none is told from such a one. `unasked`:
+    names came or went since links were asked for.
     """
 
     steady: Callable[[], float] = time.monotonic
@@ -73,6 +74,7 @@ class Ledger:
     walked: Counter[str] = field(default_factory=Counter)
     searched: Counter[str] = field(default_factory=Counter)
     altered: set[str] = field(default_factory=set)
+    unasked: bool = True
     _figures: dict[str, LayerFigures] = field(default_factory=dict)
     _asked: Refresh = field(default_factory=Refresh)
     """What was found since links were asked for last."""
@@ -100,6 +102,7 @@ class Ledger:
             return frozenset()
         self.walked[id] += former is None
         suspects = frozenset[str]()
+        self.unasked |= self.kinship.names_in(id) != counted.tree.names
         if former is not None and former.figures.whole and kept.figures.whole:
             suspects = self._compare(home, id, counted.tree.names)
         self._join(kept, counted.tree)
@@ -153,6 +156,7 @@ class Ledger:
     def enter(self, folder: Folder, source: str, told: Derived) -> None:
         """Take in an image layer that was told by its difference to its source."""
         self._changed(folder.id)
+        self.unasked = True
         self.kept[folder.id] = Kept(
             folder, Kind.IMAGE, told.figures, told.asked, {}, source=source, moved=told.moved
         )
@@ -183,7 +187,7 @@ class Ledger:
 
     def settle(self, home: Home, *, still: bool = False) -> Refresh:
         """Ask for the links that may have moved; `still`: the engine has done nothing."""
-        found, self._asked = self._asked, Refresh()
+        found, self._asked, self.unasked = self._asked, Refresh(), False
         found.add(self._taken(settle(home, self.kinship, self.tree_path, still=still)))
         return found
 

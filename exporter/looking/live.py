@@ -108,7 +108,7 @@ class Live:
 
     def _settle(self, home: Home) -> set[str]:
         """Ask for the links that may have moved; give the layers that must be counted again now."""
-        still = not self._unsettled
+        still = not (self._unsettled or self.ledger.unasked)
         found = self.ledger.settle(home, still=still)
         self._unsettled = bool(found.blocked or found.lost)
         same, self._present = self._present == self.records.present, self.records.present
