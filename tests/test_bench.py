@@ -17,6 +17,7 @@ FIGURES = Path(__file__).parent / "bench/figures.py"
 
 
 @pytest.mark.root
+@pytest.mark.bench
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("shape", ["deep", "broad"])
 def test_a_million_names_are_told_in_a_part_of_finds_time_and_cost_the_host_little(

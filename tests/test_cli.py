@@ -179,7 +179,6 @@ def test_wrong_usage_is_told_in_a_few_words_and_exits_2(words: list[str], run: R
     assert done.stderr
 
 
-@pytest.mark.once
 def test_help_and_version_are_everywhere(run: Run) -> None:
     assert run("--version").stdout.startswith("hardlink-exporter, version ")
     for words in ([], ["serve"], ["scan"], ["rules"], ["demo"]):

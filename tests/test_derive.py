@@ -21,8 +21,6 @@ from exporter.looking.scan import LiveRoot
 from exporter.model import Reason, Root
 from exporter.thinking.chains import chain_ids
 
-pytestmark = pytest.mark.once
-
 Change = Callable[[Path], object]
 
 

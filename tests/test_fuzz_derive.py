@@ -12,8 +12,6 @@ from looking import ledger_of, moved_of, names_of
 from tarball import DIRECTORY, FIFO, GLOBAL, LINK, SYMLINK, Entry
 from unpacked import Plan, planned_root, random_root, shrunk, wrong
 
-pytestmark = pytest.mark.once
-
 LOG = logging.getLogger(__name__)
 
 DERIVED = 1000

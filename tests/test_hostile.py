@@ -305,7 +305,6 @@ NASTY = [
 ]
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("name", NASTY)
 def test_any_name_is_counted_and_shown_harmlessly(
     planted: PlantedRoot, name: bytes, run: Run
@@ -397,7 +396,6 @@ def in_memory(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["rm", "-rf", folder], check=True)
 
 
-@pytest.mark.once
 def test_a_directory_of_a_million_names_is_counted_in_bounded_memory(in_memory: Path) -> None:
     root = PlantedRoot(in_memory / "docker")
 
@@ -574,7 +572,6 @@ def test_a_reference_that_names_two_images_is_a_problem(healthy: PlantedRoot) ->
     assert [i.names for i in report.images].count(("x:1",)) == 1
 
 
-@pytest.mark.once
 def test_many_folders_that_hold_names_of_one_file_cost_no_more_for_being_deep(
     tmp_path: Path,
 ) -> None:

@@ -6,7 +6,6 @@ import os
 import subprocess
 from typing import Any
 
-import pytest
 from acts import EngineAndStrangers
 from hypothesis import settings
 from hypothesis.stateful import invariant, rule
@@ -16,8 +15,6 @@ from exporter.demo.planted import PlantedRoot
 from exporter.looking import settle
 from exporter.looking.scan import LiveRoot
 from exporter.model import Reason, Reports, Root
-
-pytestmark = pytest.mark.once
 
 LIMIT = 60
 

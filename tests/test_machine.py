@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-import pytest
 from acts import NAMES, EngineAndStrangers, Names, Tags
 from clocks import HOUR, YEAR, Clocks, Moments, live_on
 from hypothesis import HealthCheck, settings
@@ -32,8 +31,6 @@ from truth import SLOW, becomes_true, files_of, true_figures, untrue
 
 from exporter.looking import settle
 from exporter.model import Reason
-
-pytestmark = pytest.mark.once
 
 SECONDS = float(os.environ.get("MACHINE_SECONDS", "0"))
 STEPS = 20

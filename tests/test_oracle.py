@@ -19,8 +19,6 @@ from needs import need_program, need_root
 
 from exporter.demo.planted import PlantedRoot
 
-pytestmark = pytest.mark.once
-
 NAMES = [f"{folder}{name}" for folder in ("", "d/", "d/e/", "f-g/") for name in "abcxyz"]
 
 

@@ -18,8 +18,6 @@ from truth import SLOW, becomes_true, files_of, scan, true_figures, unlike, untr
 from exporter.demo.planted import PlantedRoot
 from exporter.model import Reason, Resource, RootReport
 
-pytestmark = pytest.mark.once
-
 Act = Callable[[], object]
 
 

@@ -20,8 +20,6 @@ from exporter.demo.planted import PlantedRoot
 from exporter.looking.scan import LiveRoot
 from exporter.model import Root
 
-pytestmark = pytest.mark.once
-
 LIMIT = 1000
 
 

@@ -12,8 +12,6 @@ from serving import Served, served
 
 from exporter.demo.planted import PlantedRoot
 
-pytestmark = pytest.mark.once
-
 PATIENCE = 60
 """Seconds for what an error of a moment may hold up."""
 

@@ -15,14 +15,14 @@ from layertar import RecordedRoot, layer_tar, split_of
 from looking import image
 from mirror import Mirror, mirror_of
 from needs import missing, need_program, need_root
-from removal import begin_removal, remove_layer
-from truth import WAITS, becomes_true, files_of, scan, true_figures, untrue
+from removal import begin_removal, remove_image, remove_layer
+from transient import forbidden
+from truth import SLOW, WAITS, becomes_true, files_of, scan, true_figures, untrue
 
 from exporter.demo.planted import PlantedRoot
+from exporter.looking import settle
 from exporter.looking.scan import LiveRoot
 from exporter.model import Root, RootReport
-
-pytestmark = pytest.mark.once
 
 
 @pytest.fixture
@@ -255,3 +255,54 @@ def test_a_disk_that_has_fewer_links_than_names_leaves_their_layers_uncovered(
             clocks.wait(30)
             coverages.append(scan(live).scan.coverage)
         assert set(coverages) == {report.scan.coverage}
+
+
+# What a few members of a group of files cannot tell of the others.
+
+
+@pytest.fixture
+def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file is asked for being tight: a few members of each group tell the others' links."""
+    monkeypatch.setattr(settle, "WATCHED", 0)
+
+
+def many_files(tree: Path) -> None:
+    for i in range(600):
+        (tree / f"f{i:03}").touch()
+
+
+@pytest.mark.usefixtures("sampled")
+def test_files_that_a_half_gone_layer_had_renamed_are_asked_by_their_other_names(
+    tmp_path: Path, clocks: Clocks
+) -> None:
+    root = RecordedRoot(tmp_path / "docker")
+    base = root.layer((), many_files)
+    middle = root.layer(base, lambda t: (t / "own").touch())
+    top = root.layer(middle, lambda t: (t / "f000").rename(t / "a000"))
+    tagged = root.image(top, "top:1")
+    live = live_on(root, clocks)
+    scan(live)
+    root.image(middle, "middle:1")
+    remove_image(root, tagged)
+    _, tree = begin_removal(root, top)
+    for file in files_of(tree)[::2]:
+        file.unlink()
+    becomes_true(live, clocks, root, slow=SLOW)
+
+
+@pytest.mark.usefixtures("sampled")
+def test_a_layer_that_is_seen_at_last_tells_whose_links_it_left_as_they_were(
+    tmp_path: Path, clocks: Clocks
+) -> None:
+    root = RecordedRoot(tmp_path / "docker")
+    base = root.layer((), many_files)
+    root.image(base, "base:1")
+    live = live_on(root, clocks)
+    scan(live)
+    top = root.layer(base, lambda t: (t / "f300").unlink())
+    root.image(top, "top:1")
+    with forbidden(root.tree(top)):
+        scan(live)
+    becomes_true(live, clocks, root)
+    reports = live.look(lambda _: None, anew=True)
+    assert reports[0].problems == ()

@@ -88,13 +88,17 @@ class _Asker:
             self.found.moved.add(kin)
 
     def sample(self, kin: Kin) -> None:
-        """Ask the first and the last usual member and all odd ones, and more where one has moved."""
+        """Ask the first and the last usual member and all odd ones, and more where one has moved.
+
+        And those that could not be asked, once they are known to be elsewhere.
+        """
         ends = (
             inode
             for order in (iter(kin.members), reversed(kin.members))
             for inode in islice((inode for inode in order if inode not in kin.odd), 1)
         )
-        asked = dict.fromkeys((*ends, *kin.odd))
+        missed = kin.unasked if kin.seen_in is not None else ()
+        asked = dict.fromkeys((*ends, *kin.odd, *missed))
         found = self._ask(kin, asked)
         if len(found) < len(asked) or kin.moves(found).keys() - {0}:
             step = max(1, len(kin.members) // PROBES)
@@ -107,10 +111,15 @@ class _Asker:
     def _ask(self, kin: Kin, inodes: Iterable[int]) -> dict[int, int]:
         """Ask for the links of some of a kin's members, wherever that name of theirs still is."""
         found: dict[int, int] = {}
+        missed: set[int] = set()
         for inode in inodes:
             links = self._links(kin, inode)
-            if links is not None:
+            if links is None:
+                missed.add(inode)
+            else:
                 found[inode] = links
+        if missed or kin.unasked:
+            kin.unasked = (kin.unasked | missed) - found.keys()
         return found
 
     def _links(self, kin: Kin, inode: int) -> int | None:

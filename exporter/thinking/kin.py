@@ -25,7 +25,8 @@ class Kin:
     `members` gives each one's path in the layer `seen_in`, in the order in which they were met.
     `seen_in` is None when that layer has gone: another layer may have the paths, or not.
     `holders` are the layers that have names of them, with how many names of each member;
-    `names` is the sum of these.
+    `names` is the sum of these. `unasked` are members that could not be asked for their links when
+    they were to be: where they were seen is not, or not yet, where they are.
     """
 
     members: dict[int, bytes]
@@ -34,6 +35,7 @@ class Kin:
     holders: dict[str, int] = field(default_factory=dict)
     seen_in: str | None = None
     names: int = 0
+    unasked: frozenset[int] = frozenset()
     _fullest: int | None = None
     _surplus: int | None = None
 

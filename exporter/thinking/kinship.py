@@ -186,6 +186,9 @@ class Kinship:
             part.members[inode] = kin.members.pop(inode)
             if inode in kin.odd:
                 part.odd[inode] = kin.odd.pop(inode)
+        if kin.unasked:
+            part.unasked = kin.unasked.intersection(inodes)
+            kin.unasked -= part.unasked
         kin.forget_fullest()
         for layer in part.holders:
             self.held[layer].append(part)

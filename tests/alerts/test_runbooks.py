@@ -82,7 +82,7 @@ def docker_help(*command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.once
+@pytest.mark.tools
 def test_every_command_of_dockers_in_a_runbook_is_a_real_one_with_real_flags() -> None:
     need_program("docker")
     found = commands_of("docker")

@@ -14,7 +14,7 @@ import yaml
 from composed import COMPOSE, Composed, composed
 from needs import need_program
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.tools
 
 TOP = COMPOSE.parent.parent
 FILE: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())

@@ -11,7 +11,7 @@ from shipped import PAGE, TOP, blocks
 
 from exporter.commands.common import version
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.tools
 
 DOCKERFILE = (TOP / "deploy/Dockerfile").read_text()
 

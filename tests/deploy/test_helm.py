@@ -26,7 +26,7 @@ from chart import (
 )
 from prometheus import promtool
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.tools
 
 KUBERNETES = ("1.25", "1.37")
 """The oldest and the newest release of which there are schemas."""

@@ -24,7 +24,7 @@ from serving import Served
 from exporter.config import Config
 from exporter.demo.planted import PlantedRoot
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.tools
 
 LONGEST = f"registry.example.com/{'n' * 234}:{'t' * 128}"
 """A name of 255 bytes and a tag of 128: the longest that an engine takes."""

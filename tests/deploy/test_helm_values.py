@@ -12,7 +12,7 @@ import pytest
 import yaml
 from chart import CHART, CLIENTS, SCHEMA, TOP, config_schema, helm, of_kind, pod_of, refused, render
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.tools
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 README = (CHART / "README.md").read_text()

@@ -19,7 +19,7 @@ from probe import probe
 
 from exporter.demo.planted import PlantedRoot
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.tools]
 
 TOP = Path(__file__).parent.parent.parent
 UNITS = TOP / "deploy/systemd"

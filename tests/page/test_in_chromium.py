@@ -20,7 +20,7 @@ from exporter.thinking.orders import WatchState
 from exporter.web.page.document import SCRIPT
 from exporter.web.page.markup import age
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.tools
 
 TAGS = (
     "<script>window.harmed = 1</script>:1",

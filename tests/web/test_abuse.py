@@ -40,7 +40,6 @@ def daemon(
         yield both
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: a.name)
 def test_a_good_client_is_served_amid(attack: Attack, daemon: tuple[Served, Target]) -> None:
     running, target = daemon

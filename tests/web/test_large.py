@@ -109,7 +109,6 @@ REPORT = b"GET /api/v1/report HTTP/1.1\r\nHost: x\r\n\r\n"
 PAGE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     "attack",
     [
