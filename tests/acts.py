@@ -13,6 +13,7 @@ from layertar import RecordedRoot
 from removal import begin_removal, remove_image, remove_layer
 from truth import files_of
 
+from exporter.looking import settle
 from exporter.thinking.chains import chain_ids
 
 NAMES = [f"{folder}{name}" for folder in ("", "d/", "d/e/") for name in "abcxyz"]
@@ -161,3 +162,15 @@ class EngineAndStrangers(RuleBasedStateMachine):
         container = self.containers.pop()
         shutil.rmtree(container)
         shutil.rmtree(self.root.image_home / "layerdb/mounts" / f"c{container.name[:8]}")
+
+
+class SampledAlone(EngineAndStrangers):
+    """No file is asked for its links for being tight: a few members of its kin must tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watched, settle.WATCHED = settle.WATCHED, 0
+
+    def teardown(self) -> None:
+        settle.WATCHED = self.watched
+        super().teardown()

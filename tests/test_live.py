@@ -6,13 +6,12 @@ import os
 import subprocess
 from typing import Any
 
-from acts import EngineAndStrangers
+from acts import EngineAndStrangers, SampledAlone
 from hypothesis import settings
 from hypothesis.stateful import invariant, rule
 from looking import as_json, ledger_of, look_one, names_of, walked_names
 
 from exporter.demo.planted import PlantedRoot
-from exporter.looking import settle
 from exporter.looking.scan import LiveRoot
 from exporter.model import Reason, Reports, Root
 
@@ -64,18 +63,10 @@ class LiveMachine(EngineAndStrangers):
             assert names_of(self.live) == walked_names(self.root.path)
 
 
-class EngineAlone(LiveMachine):
+class EngineAlone(SampledAlone, LiveMachine):
     """Nobody but the engine makes links, and no file is asked for being tight: its kin must tell."""
 
     link_from_outside = remove_links_outside = None  # type: ignore[assignment]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.watched, settle.WATCHED = settle.WATCHED, 0
-
-    def teardown(self) -> None:
-        settle.WATCHED = self.watched
-        super().teardown()
 
 
 TestLive = LiveMachine.TestCase

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from acts import NAMES, EngineAndStrangers, Names, Tags
+from acts import NAMES, EngineAndStrangers, Names, SampledAlone, Tags
 from clocks import HOUR, YEAR, Clocks, Moments, live_on
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -29,7 +29,6 @@ from removal import remove_layer
 from transient import few_descriptors, forbidden
 from truth import SLOW, becomes_true, files_of, true_figures, untrue
 
-from exporter.looking import settle
 from exporter.model import Reason
 
 SECONDS = float(os.environ.get("MACHINE_SECONDS", "0"))
@@ -275,20 +274,12 @@ class TruthMachine(EngineAndStrangers):
         self.late = ()
 
 
-class EngineAlone(TruthMachine):
+class EngineAlone(SampledAlone, TruthMachine):
     """Nobody but the engine makes links, and no file is asked for being tight: its kin must tell."""
 
     strangers = False
     link_from_outside = remove_links_outside = None  # type: ignore[assignment]
     link_equal_files_to_one = leave_a_copy = thin_out_an_orphan = None  # type: ignore[assignment]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.watched, settle.WATCHED = settle.WATCHED, 0
-
-    def teardown(self) -> None:
-        settle.WATCHED = self.watched
-        super().teardown()
 
 
 def test_what_is_told_is_true_whatever_happens() -> None:
