@@ -9,10 +9,13 @@ from typing import Final
 
 from exporter.disk.drivers import DRIVERS
 from exporter.disk.watch import Place, Watch, places
-from exporter.looking.scan import LiveRoot, Publish
+from exporter.looking.scan import LiveRoot, Now, Publish
 from exporter.model import Reports, Root
 from exporter.thinking.attempts import Attempts
 from exporter.thinking.orders import RECONCILE_SECONDS, WatchState
+
+RETRY_SECONDS: Final = 300.0
+"""A count of all that failed is tried again after this long."""
 
 _NOTHING: Final = "there is no storage root to watch"
 
@@ -32,15 +35,17 @@ class WatchedRoot:
         wake: Callable[[], None],
         woken: Callable[[], bool],
         reconcile: float = RECONCILE_SECONDS,
+        monotonic: Now = time.monotonic,
     ) -> None:
         self.reconcile = reconcile
+        self._monotonic = monotonic
         self._woken = woken
-        self.live = LiveRoot(root, rootfs, woken=woken)
+        self.live = LiveRoot(root, rootfs, monotonic=monotonic, woken=woken)
         self.watch = Watch(wake)
-        self.attempts = {driver.name: Attempts(time.monotonic) for driver in DRIVERS}
+        self.attempts = {driver.name: Attempts(monotonic) for driver in DRIVERS}
         self.trouble = ""
         self._losses = 0
-        self._counted_at = time.monotonic()
+        self._counted_at = monotonic()
 
     @property
     def state(self) -> WatchState:
@@ -69,7 +74,7 @@ class WatchedRoot:
         """
         places = self._places()
         self.trouble = self.watch.arm(places) or ("" if len(places) > 1 else _NOTHING)
-        read_at = time.monotonic()
+        read_at = self._monotonic()
         losses = self.watch.losses
         if losses != self._losses or self.trouble:
             for attempts in self.attempts.values():
@@ -79,6 +84,8 @@ class WatchedRoot:
         if anew:
             self._counted_at = read_at
         reports = self.live.look(publish, anew=anew)
+        if anew and not any(report.up for report in reports):
+            self._counted_at -= max(0.0, self.reconcile - RETRY_SECONDS)
         for name, attempts in self.attempts.items():
             live = driver.live if (driver := self.live.drivers.get(name)) else None
             if live is None:
@@ -90,7 +97,7 @@ class WatchedRoot:
     def order(self, root: Root, rootfs: Path) -> None:
         """Look at this root from now on; what is counted is kept where it is the same."""
         if root != self.live.root:
-            self.live = LiveRoot(root, rootfs, woken=self._woken)
+            self.live = LiveRoot(root, rootfs, monotonic=self._monotonic, woken=self._woken)
 
     def _places(self) -> list[Place]:
         site = self.live.site

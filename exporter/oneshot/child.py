@@ -111,8 +111,9 @@ class _Pulse:
             if self._answered:
                 self._answered = False
                 self._pipe.send(Beat())
-                for lock in self._locks:
-                    os.utime(lock)
+                with suppress(OSError):  # that others know of it is no condition for our work
+                    for lock in self._locks:
+                        os.utime(lock)
 
 
 if __name__ == "__main__":
