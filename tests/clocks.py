@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mirror import Mirror
+
 from exporter.demo.planted import PlantedRoot
 from exporter.looking.scan import LiveRoot
 from exporter.model import Root
@@ -77,7 +79,7 @@ class Moments:
 
 
 def live_on(
-    root: PlantedRoot,
+    root: PlantedRoot | Mirror,
     clocks: Clocks | None = None,
     *,
     moments: Moments | None = None,

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.demo.planted import PlantedRoot
+from exporter.thinking.chains import chain_ids
 
 
 def layer_tar(tree: Path, there: Iterable[str], gone: Iterable[str] = ()) -> bytes:
@@ -157,3 +158,8 @@ class RecordedRoot(PlantedRoot):
         for tags in self._tags.values():
             for tag in [tag for tag, image in tags.items() if image == id]:
                 del tags[tag]
+
+
+def record(root: PlantedRoot, diffs: tuple[str, ...]) -> Path:
+    """The record of what the top layer of these diffs changed."""
+    return root.image_home / "layerdb/sha256" / chain_ids(diffs)[-1][7:] / "tar-split.json.gz"

@@ -39,9 +39,9 @@ class Mirror:
     orders: Path
     log: Path
 
-    def fail(self, folder: str, number: int) -> None:
-        """Let the listing of this folder, by its path below the mirror, fail with this error."""
-        self._order({"errors": {folder: number}})
+    def fail(self, number: int, *folders: str) -> None:
+        """Let the listing of these folders, by their paths below the mirror, fail with this error."""
+        self._order({"errors": dict.fromkeys(folders, number)})
 
     def obey(self) -> None:
         """Show everything as it is."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layertar import RecordedRoot
+from layertar import RecordedRoot, record
 from looking import check_derived, ledger_of, look_one
 
 from exporter.demo.planted import PlantedRoot
@@ -188,10 +188,6 @@ def two_layers(root: PlantedRoot) -> tuple[str, ...]:
     chain = root.layer(root.layer((), base), replace)
     root.image(chain, "top:1")
     return chain
-
-
-def record(root: PlantedRoot, diffs: tuple[str, ...]) -> Path:
-    return root.image_home / "layerdb/sha256" / chain_ids(diffs)[-1][7:] / "tar-split.json.gz"
 
 
 def cut(file: Path) -> None:

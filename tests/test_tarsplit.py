@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ from tarball import (
 
 from exporter.disk import tarsplit
 from exporter.disk.files import BrokenFileError
-from exporter.disk.tarheader import DoubtError
+from exporter.disk.tarheader import MOST_PARTS, MOST_RAW, DoubtError, Headers
 from exporter.disk.tarsplit import Touched, read_touched
 
 
@@ -167,6 +169,73 @@ def test_a_record_that_would_fill_the_memory_is_not_read(tmp_path: Path) -> None
             out.write(header + entry)
     with pytest.raises(DoubtError, match="it is too long"):
         read_touched(file, 1000)
+
+
+def written_in_pieces(folder: Path, empty: int, end: bytes = b"") -> Path:
+    """Write a record of two entries: the second one's header is in pieces, among empty lines."""
+    first, a, second, b, *_ = gzip.decompress(
+        record_of([Entry(b"a"), Entry(b"d", SYMLINK, b"a")])
+    ).splitlines(keepends=True)
+    payload = json.loads(second)["payload"].encode()
+    pieces = [payload[i : i + 4] for i in range(0, len(payload), 4)]
+    lines = [b'{"type":2,"payload":"%s"}\n' % text for text in [*[b""] * empty, *pieces]]
+    file = folder / "tar-split.json.gz"
+    file.write_bytes(gzip.compress(b"".join([first, a, *lines, b, end]), 1))
+    return file
+
+
+PIECES = 171
+"""Pieces of three bytes in a header of 512."""
+
+
+def test_headers_in_many_pieces_are_read(tmp_path: Path) -> None:
+    file = written_in_pieces(tmp_path, MOST_PARTS - PIECES)
+    assert drawn(read_touched(file, 9)) == {"a!", "d!@"}
+
+
+def test_headers_in_too_many_pieces_are_not_read_to_their_end(tmp_path: Path) -> None:
+    file = written_in_pieces(tmp_path, MOST_PARTS - PIECES + 1, end=b"no entry\n")
+    with pytest.raises(DoubtError, match="headers that are too long"):
+        read_touched(file, 9)
+
+
+def test_headers_of_many_entries_may_be_long_together() -> None:
+    headers, header = Headers(), base64.b64encode(bytes(156) + b"5" + bytes(355))
+    for _ in range(2 * MOST_RAW // len(header)):
+        headers.add(header[:400])
+        headers.add(header[400:])
+        assert headers.next_type("a/", 0) == DIRECTORY
+
+
+def test_a_record_of_very_many_empty_lines_takes_no_more_time_for_each_of_them(
+    tmp_path: Path,
+) -> None:
+    def seconds(lines: int) -> float:
+        file = written_in_pieces(tmp_path, lines)
+        began = time.thread_time()
+        with pytest.raises(DoubtError, match="headers that are too long"):
+            read_touched(file, 9)
+        return time.thread_time() - began
+
+    few = min(seconds(5_000) for _ in range(3))
+    assert min(seconds(40_000) for _ in range(3)) < 24 * max(few, 0.001)
+
+
+class Asked(bytes):
+    """Raw bytes that note how often somebody asks how many they are."""
+
+    times = 0
+
+    def __len__(self) -> int:
+        Asked.times += 1
+        return super().__len__()
+
+
+def test_raw_bytes_are_asked_for_their_length_when_they_come_and_not_again() -> None:
+    headers, Asked.times = Headers(), 0
+    for _ in range(MOST_PARTS):
+        headers.add(Asked(b"AAAA"))
+    assert Asked.times == MOST_PARTS
 
 
 def test_a_record_is_never_waited_for_or_followed(tmp_path: Path) -> None:

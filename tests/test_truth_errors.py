@@ -18,7 +18,6 @@ from truth import becomes_true, scan, true_figures, untrue
 
 from exporter.demo.planted import PlantedRoot
 from exporter.looking.scan import LiveRoot
-from exporter.model import Root
 
 LIMIT = 1000
 
@@ -139,15 +138,6 @@ def mirror(root: RecordedRoot, tmp_path: Path) -> Iterator[Mirror]:
         yield mounted
 
 
-def live_in(mirror: Mirror, clocks: Clocks) -> LiveRoot:
-    place = mirror.path
-    return LiveRoot(
-        Root(str(place), place, links_limits={str(place): LIMIT}),
-        now=clocks.now,
-        monotonic=clocks.monotonic,
-    )
-
-
 ERRORS = [errno.EIO, errno.ESTALE, errno.ENOMEM]
 
 
@@ -156,10 +146,10 @@ ERRORS = [errno.EIO, errno.ESTALE, errno.ENOMEM]
 def test_a_folder_that_the_disk_could_not_give_for_a_moment_is_counted_soon(
     root: RecordedRoot, mirror: Mirror, clocks: Clocks, number: int
 ) -> None:
-    live = live_in(mirror, clocks)
+    live = live_on(mirror, clocks, limit=LIMIT)
     scan(live)
     folder = str((root.tree(add_an_image(root)) / "deep/er").relative_to(root.path))
-    mirror.fail(folder, number)
+    mirror.fail(number, folder)
     report = scan(live)
     assert report.scan.coverage < 1
     assert image(report, "late:1")["layers_left"]["links"] is None
@@ -177,9 +167,9 @@ def test_a_folder_that_the_disk_could_not_give_for_a_moment_is_counted_soon(
 def test_an_error_that_stays_is_tried_again_more_and_more_seldom(
     root: RecordedRoot, mirror: Mirror, clocks: Clocks
 ) -> None:
-    live = live_in(mirror, clocks)
+    live = live_on(mirror, clocks, limit=LIMIT)
     folder = str((root.tree(add_an_image(root)) / "deep/er").relative_to(root.path))
-    mirror.fail(folder, errno.EIO)
+    mirror.fail(errno.EIO, folder)
     tries = []
     for _ in range(6):
         before = mirror.opened(folder)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from parents import write_parent
 from serving import Served, served
 
 from exporter.demo.planted import PlantedRoot
@@ -63,16 +64,8 @@ def test_an_image_that_another_turns_out_to_be_built_on_is_listed_no_more(
             (metadata / top[7:] / "lastUpdated").write_text("2026-11-26T12:00:00.0Z")
         daemon.await_that(lambda: daemon.metric("hardlink_images") == 2)
         time.sleep(3)
-        write_parent(metadata / top[7:], between)
+        write_parent(planted, top, between)
         daemon.await_that(lambda: daemon.metric("hardlink_images") == 1, 20)
-
-
-def write_parent(metadata: Path, parent: str) -> None:
-    """Write as the engine does: a temporary file, and a rename (moby v20.10.24 image/fs.go)."""
-    metadata.mkdir(exist_ok=True)
-    temporary = metadata / ".tmp-parent123"
-    temporary.write_text(parent)
-    temporary.rename(metadata / "parent")
 
 
 def test_a_worker_that_had_no_descriptors_for_a_moment_counts_what_it_missed_by_itself(

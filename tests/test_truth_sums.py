@@ -9,20 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clocks import EXT4, Clocks, live_on
+from clocks import EXT4, Clocks, Moments, live_on
 from disks import disk
 from layertar import RecordedRoot, layer_tar, split_of
 from looking import image
 from mirror import Mirror, mirror_of
 from needs import missing, need_program, need_root
 from removal import begin_removal, remove_image, remove_layer
+from retries import SlowCounts, waits_of
 from transient import forbidden
 from truth import SLOW, WAITS, becomes_true, files_of, scan, true_figures, untrue
 
 from exporter.demo.planted import PlantedRoot
 from exporter.looking import settle
 from exporter.looking.scan import LiveRoot
-from exporter.model import Root, RootReport
+from exporter.model import RootReport
+from exporter.thinking.backoff import RETRY_SHARE
 
 
 @pytest.fixture
@@ -162,6 +164,42 @@ def test_a_removal_that_is_seen_at_each_of_its_steps_takes_no_layers_coverage(
     becomes_true(live, clocks, planted)
 
 
+@pytest.mark.parametrize("still", [False, True])
+def test_a_removal_that_begins_at_any_moment_of_a_scan_takes_no_layers_coverage(
+    tmp_path: Path, still: bool
+) -> None:
+    """`still`: whether the scan would have nothing to do."""
+    moment, met = 0, 1
+    while moment < met:
+        moment += 1
+        root, moments = PlantedRoot(tmp_path / str(moment)), Moments(Clocks())
+        _, top = two_images(root)
+        more = root.layer(top, lambda t: (t / "own2").touch())
+        live = live_on(root, moments=moments)
+        scan(live)
+        if still:
+            moments.clocks.wait(5)
+            scan(live)
+        moments.arm(moment, lambda: half_remove(root, more))  # noqa: B023  (it is called in this round)
+        report = scan(live)
+        met = moments.count
+        assert (report.scan.coverage, report.problems) == (1.0, ()), f"at moment {moment}"
+        moments.disarm()
+        for seconds in (0, 0.2, 2):
+            moments.clocks.wait(seconds)
+            report = scan(live)
+            assert (report.scan.coverage, report.problems) == (1.0, ()), f"at moment {moment}"
+            assert untrue(report, true_figures(root)) == {}
+    assert met >= 5
+
+
+def half_remove(root: PlantedRoot, diffs: tuple[str, ...]) -> None:
+    """Begin a removal, and take away half of the names."""
+    _, tree = begin_removal(root, diffs)
+    for file in files_of(tree)[::2]:
+        file.unlink()
+
+
 def test_layers_that_come_and_go_between_scans_take_no_layers_coverage(
     planted: PlantedRoot, clocks: Clocks
 ) -> None:
@@ -207,12 +245,7 @@ def test_a_filesystem_that_knows_no_links_is_not_judged_by_them(
     mirror: Mirror, clocks: Clocks, links: int
 ) -> None:
     mirror.lie(links)
-    place = mirror.path
-    live = LiveRoot(
-        Root(str(place), place, links_limits={str(place): EXT4}),
-        now=clocks.now,
-        monotonic=clocks.monotonic,
-    )
+    live = live_on(mirror, clocks)
     assert scan(live).links_max == links
     walks = mirror.opened("/root/d")
     ends(live, clocks)
@@ -255,6 +288,27 @@ def test_a_disk_that_has_fewer_links_than_names_leaves_their_layers_uncovered(
             clocks.wait(30)
             coverages.append(scan(live).scan.coverage)
         assert set(coverages) == {report.scan.coverage}
+
+
+@pytest.mark.root
+def test_layers_of_such_a_disk_take_a_bounded_share_of_the_time_together(
+    tmp_path: Path, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_root()
+    need_program("mkfs.ext4", "debugfs")
+    with disk(tmp_path, "64M", ["mkfs.ext4", "-q"]) as point:
+        root = PlantedRoot(point)
+        base, chain = two_images(root)
+        for _ in range(8):
+            chain = root.layer(chain, lambda t: (t / "own").touch())
+        break_links(tmp_path, root.tree(base) / "busy", 5)
+        live = live_on(root, clocks)
+        counts = SlowCounts(monkeypatch, 5.0)
+        scan(live)
+        once = counts.spent
+        waits_of(live, clocks, 100)
+        assert once == 10 * 5.0
+        assert 10 * once < counts.spent <= 2 * once + RETRY_SHARE * clocks.passed
 
 
 # What a few members of a group of files cannot tell of the others.

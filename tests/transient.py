@@ -1,4 +1,4 @@
-"""Errors that pass: few descriptors, folders that may not be read, mounts that hide a file."""
+"""Errors that pass: few descriptors, what may not be read, mounts that hide a file."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ def few_descriptors(spare: int) -> Iterator[None]:
 
 
 @contextmanager
-def forbidden(folder: Path) -> Iterator[None]:
-    """Let nobody read a folder, and be nobody meanwhile: EACCES."""
+def forbidden(*places: Path) -> Iterator[None]:
+    """Let nobody read some folders or files, and be nobody meanwhile: EACCES."""
     is_root = os.geteuid() == 0
-    mode = folder.stat().st_mode
-    with open_to_all(folder):
-        folder.chmod(0)
+    modes = [place.stat().st_mode for place in places]
+    with open_to_all(*places):
+        for place in places:
+            place.chmod(0)
         if is_root:
             os.seteuid(NOBODY)
         try:
@@ -42,13 +43,15 @@ def forbidden(folder: Path) -> Iterator[None]:
         finally:
             if is_root:
                 os.seteuid(0)
-            folder.chmod(mode)
+            for place, mode in zip(places, modes, strict=True):
+                place.chmod(mode)
 
 
 @contextmanager
-def open_to_all(path: Path) -> Iterator[None]:
+def open_to_all(*paths: Path) -> Iterator[None]:
     """Let others pass through the folders above, which pytest makes for us alone."""
-    changed = [p for p in path.parents if p != Path("/") and not p.stat().st_mode & 0o001]
+    above = dict.fromkeys(p for path in paths for p in path.parents if p != Path("/"))
+    changed = [p for p in above if not p.stat().st_mode & 0o001]
     modes = [p.stat().st_mode for p in changed]
     for p in changed:
         p.chmod(0o755)

@@ -48,27 +48,32 @@ class Derived:
 
 @dataclass(slots=True)
 class Differences:
-    """The engine's records of what each layer changed: their sizes, and those that are damaged."""
+    """The engine's records of what each layer changed: their sizes, and those that are damaged.
+
+    They go by the layer's folder: a layer that is pulled again has the same chain, but another
+    folder, and a record of its own.
+    """
 
     sizes: dict[str, int] = field(default_factory=dict)
     damaged: dict[str, Problem] = field(default_factory=dict)
-    _unreadable: set[str] = field(default_factory=set)
-    """Those of the damaged ones that the disk did not give: it may have been for a moment."""
+    _unreadable: dict[str, str] = field(default_factory=dict)
+    """Those of the damaged ones that the disk did not give, with their chains: it may have been for a moment."""
 
     def family(self, home: Home, layers: Mapping[str, LayerRecord]) -> Family:
         """Which layers can be derived from which, and what that costs."""
         driver, ground = home.driver, home.ground
         if not driver.shares_links or not ground.inode_in_entry or ground.covered:
             return Family()
-        for gone in self.sizes.keys() - layers.keys():
+        chains = {layer.cache_id: chain for chain, layer in layers.items()}
+        for gone in self.sizes.keys() - chains.keys():
             del self.sizes[gone]
             self.damaged.pop(gone, None)
-        for chain in layers.keys() - self.sizes.keys():
+        for id in chains.keys() - self.sizes.keys():
             try:
-                self.sizes[chain] = os.lstat(home.image / _record(chain)).st_size
+                self.sizes[id] = os.lstat(home.image / _record(chains[id])).st_size
             except OSError:
                 continue  # it has none, or went
-        good = {chain: n for chain, n in self.sizes.items() if chain not in self.damaged}
+        good = {chains[id]: n for id, n in self.sizes.items() if id not in self.damaged}
         return family_of(layers, good)
 
     def derive(
@@ -80,19 +85,19 @@ class Differences:
         except BrokenFileError as error:
             where = f"{os.path.dirname(home.where)}/image/{home.driver.name}/{_record(upper.chain)}"
             what = f"{error}; the layer is walked, but the engine cannot save or push it: pull or build it again"
-            self.damaged[upper.chain] = Problem(where, what, Reason.TAR_SPLIT)
+            self.damaged[upper.cache_id] = Problem(where, what, Reason.TAR_SPLIT)
             if isinstance(error.__cause__, OSError):
-                self._unreadable.add(upper.chain)
+                self._unreadable[upper.cache_id] = upper.chain
         except (DoubtError, OSError, ValueError):
             pass
         return None
 
     def retry(self, home: Home) -> None:
         """See which records can be read now that could not be: they are no problem any more."""
-        for chain in self._unreadable & self.damaged.keys():
-            if can_be_read(home.image / _record(chain)):
-                del self.damaged[chain]
-                self._unreadable.discard(chain)
+        for id, chain in list(self._unreadable.items()):
+            if id not in self.damaged or can_be_read(home.image / _record(chain)):
+                self.damaged.pop(id, None)
+                del self._unreadable[id]
 
 
 def _record(chain: str) -> str:

@@ -191,7 +191,7 @@ def _made_once(home: Home) -> int:
 def _damaged(live: Live) -> list[Problem]:
     """Problems of the layers that are there and whose tar-split records are damaged."""
     damaged = live.differences.damaged if live.differences else {}
-    return [problem for chain, problem in damaged.items() if chain in live.records.lineage.layers]
+    return [problem for id, problem in damaged.items() if id in live.records.by_folder]
 
 
 def _doubts(home: Home, layers: int) -> list[Problem]:

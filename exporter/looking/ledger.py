@@ -174,9 +174,11 @@ class Ledger:
         kept = self.kept[id]
         return kept.figures.changed and kept.kind is Kind.IMAGE
 
-    def seconds_of_troubled(self) -> float:
-        """The processor time that it takes to count all folders again that were not seen whole."""
-        return sum(kept.seconds for kept in self.kept.values() if kept.figures.problems)
+    def seconds_of_troubled(self, *doubted: str) -> float:
+        """The processor time that it takes to count these again, and all that were not seen whole."""
+        troubled = {id for id, kept in self.kept.items() if kept.figures.problems}
+        troubled.update(filter(self.is_changed, self.kept))
+        return sum(self.kept[id].seconds for id in self.kept.keys() & troubled.union(doubted))
 
     def forget(self, id: str) -> None:
         """Forget a folder."""

@@ -246,5 +246,5 @@ class Live:
 
     def _note(self, id: str, *, failed: bool) -> None:
         """Note how a count went; all retries together take a bounded share of the time."""
-        seconds = self.ledger.seconds_of_troubled() + self.ledger.kept[id].seconds if failed else 0
+        seconds = self.ledger.seconds_of_troubled(id, *self.doubts.layers) if failed else 0
         self.doubts.backoff.note(id, self.clocks.steady(), seconds, failed=failed)

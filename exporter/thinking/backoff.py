@@ -14,7 +14,7 @@ LONGEST_SECONDS: Final = 300.0
 """Longest pause between two retries, unless one takes long by itself."""
 
 RETRY_SHARE: Final = 0.02
-"""Part of the time that retries of one folder may take."""
+"""Part of the time that retries may take: together, where each is noted with the seconds of all."""
 
 RECOUNT_SECONDS: Final = 30.0
 """Pause between two counts of a folder that may change without a sign."""
