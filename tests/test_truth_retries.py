@@ -22,8 +22,6 @@ from exporter.looking.records import ATTEMPTS
 from exporter.looking.scan import LiveRoot
 from exporter.thinking.backoff import LONGEST_SECONDS, RECOUNT_SECONDS, RETRY_SHARE
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture
 def clocks() -> Clocks:

@@ -16,8 +16,6 @@ from exporter.disk.site import unheard
 from exporter.looking.live import REREAD_SECONDS
 from exporter.model import Problem, Reason
 
-pytestmark = pytest.mark.once
-
 
 @pytest.fixture
 def clocks() -> Clocks:
