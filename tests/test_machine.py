@@ -147,6 +147,17 @@ class TruthMachine(EngineAndStrangers):
                 file.unlink()
                 os.link(first, file)
 
+    @precondition(lambda self: self.layers)
+    @rule(which=Which, file=st.integers(0, 20), count=st.integers(1, 5))
+    def link_inside_a_layer(self, which: int, file: int, count: int) -> None:
+        """Add names to a file of a complete layer; a walk for the last ones is a while ago."""
+        self.clocks.wait(60)
+        tree = self.root.tree(self.one_of_the_layers(which))
+        files = files_of(tree)
+        for _ in range(count if files else 0):
+            self.made += 1
+            os.link(files[file % len(files)], tree / f"stranger{self.made}")
+
     # Folders that are no image layer's.
 
     @precondition(lambda self: self.layers)
@@ -278,7 +289,7 @@ class EngineAlone(SampledAlone, TruthMachine):
     """Nobody but the engine makes links, and no file is asked for being tight: its kin must tell."""
 
     strangers = False
-    link_from_outside = remove_links_outside = None  # type: ignore[assignment]
+    link_from_outside = link_inside_a_layer = remove_links_outside = None  # type: ignore[assignment]
     link_equal_files_to_one = leave_a_copy = thin_out_an_orphan = None  # type: ignore[assignment]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Container, Iterator
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -31,13 +32,14 @@ _NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 class Counted:
     """What counting one folder gave.
 
-    `tree` is the one that child layers are stacked on, if any; `links` the link counts, by
-    inode, of the regular files that were not known before. `changed`: not all of it was
+    `tree` is the one that child layers are stacked on, if any; `names` counts the names of each
+    inode in all trees, and `links` has the link counts of those that were not known before. `changed`: not all of it was
     seen, because it vanished or moved meanwhile.
     """
 
     folder: Folder
     tree: Tree | None
+    names: Mapping[int, int]
     links: dict[int, int]
     entries: int
     changed: bool
@@ -63,6 +65,7 @@ class Home:
         """Walk a folder's trees. The links of `known` inodes are not asked for."""
         links: dict[int, int] = {}
         stacked: Tree | None = None
+        names: Counter[int] = Counter()
         entries, changed, problems = 0, False, list[Problem]()
         for name in folder.trees:
             try:
@@ -80,7 +83,17 @@ class Home:
             problems += tree.problems
             if name == folder.stacked:
                 stacked = tree
-        return Counted(folder, stacked, links, entries, changed, tuple(problems))
+            if len(folder.trees) > 1 or stacked is None:
+                names.update(tree.names)
+        return Counted(
+            folder,
+            stacked,
+            names or (stacked.names if stacked else {}),
+            links,
+            entries,
+            changed,
+            tuple(problems),
+        )
 
     def walk(self, id: str, name: str, links: dict[int, int], known: Container[int]) -> Tree:
         """Walk one tree of a folder. Raises OSError if it cannot be entered."""

@@ -15,6 +15,7 @@ from typing import Final
 from exporter.disk.count import Home, Unasked
 from exporter.looking.ledger import Ledger
 from exporter.looking.settle import Refresh
+from exporter.looking.strangers import Strangers
 from exporter.thinking.backoff import FIRST_SECONDS, Backoff
 from exporter.thinking.kin import Kin
 
@@ -37,17 +38,26 @@ class Doubts:
     layers: frozenset[str] = frozenset()
     again: set[str] = field(default_factory=set)
     new: bool = False
+    strangers: Strangers = field(default_factory=Strangers)
     _blocked: bool = False
     _overcounted: set[Kin] = field(default_factory=set)
     _since: float = 0.0
 
     def judge(
-        self, home: Home, ledger: Ledger, found: Refresh, now: float, *, still: bool, same: bool
+        self,
+        home: Home,
+        ledger: Ledger,
+        found: Refresh,
+        now: float,
+        *,
+        still: bool,
+        same: bool,
+        complete: bool,
     ) -> set[str]:
         """Take in what asking for links gave; give the layers to be counted again now.
 
         `still`: the engine has done nothing since the last scan; `same`: at least no layer came
-        or went.
+        or went; `complete`: all that is there is counted.
         """
         overcounted = self._overcounted_in(home, ledger, found, still)
         self.again &= ledger.kept.keys()
@@ -60,7 +70,10 @@ class Doubts:
         self.backoff.note(_BLOCKED, now, failed=self._blocked)
         kins = found.lost | found.blocked | self._overcounted
         self.layers = frozenset(self.again.union(*(kin.holders for kin in kins)))
-        return {id for id in self.again if self.backoff.may(id, now)}
+        now_again = {id for id in self.again if self.backoff.may(id, now)}
+        if complete and not self.layers:
+            now_again |= self.strangers.suspects(home, ledger, now, same=same)
+        return now_again
 
     def _add_up(
         self, home: Home, ledger: Ledger, overcounted: set[Kin], now: float, same: bool

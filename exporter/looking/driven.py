@@ -74,7 +74,6 @@ class LiveDriver:
             what = f"{self.driver.name}/ cannot be read: {error.strerror}"
             return down(site.root, what, site.now, self.driver.name)
         except MountTableError as error:
-            self.live = None
             return down(site.root, str(error), site.now, self.driver.name)
 
     def _live_on(self, home: Home, site: Site) -> Live:
@@ -121,6 +120,8 @@ class LiveDriver:
         lost = [p for kept in live.ledger.kept.values() for p in kept.figures.problems]
         complete = found.coverage == 1.0 and not lost and not doubted and live.complete
         links_max = max(counts, default=None)
+        if self.full is None and found.coverage == 1.0 and not live.complete:
+            links_max = None  # a container or a cached step may have a file with more
         return RootReport(
             root=site.root.path,
             driver=self.driver.name,
@@ -157,14 +158,14 @@ class LiveDriver:
 
 def _drift(home: Home, kept: Live, fresh: Live) -> list[Problem]:
     """The layers in which two counts differ, once both are of the same moment; else nothing."""
+    before: list[Problem] = []
     for _ in range(ATTEMPTS):
         fresh.look(home, lambda: None)
         kept.look(home, lambda: None)
         drift = fresh.ledger.drift_from(kept.ledger, home)
-        if not drift:
-            return []
-        if not fresh.ledger.settle(home).moved:
+        if drift == before:
             return drift
+        before = drift
     return []
 
 

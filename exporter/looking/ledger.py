@@ -39,7 +39,8 @@ _JOINING: Final = frozenset({Kind.IMAGE, Kind.ORPHAN})
 class Kept:
     """What is kept of one counted folder.
 
-    `links` are those of files that are no image layer's, by inode; `paths` the smallest
+    `links` are those of files that are no image layer's, by inode, and `names` counts the names of
+    image layers' files in a folder that is none; `paths` has the smallest
     name of some inodes of the layer's tree. A derived layer has a `source`, in which all
     inodes have the same names but those that `moved`; with each of these comes the smallest
     name that it has here and not there, if any. `counted_at` is the steady clock's time of the
@@ -51,6 +52,7 @@ class Kept:
     figures: LayerFigures
     entries: int
     links: dict[int, int]
+    names: Mapping[int, int] = field(default_factory=dict)
     paths: dict[int, bytes] = field(default_factory=dict)
     source: str | None = None
     moved: Mapping[int, bytes | None] = field(default_factory=dict)
@@ -98,6 +100,8 @@ class Ledger:
         self.kept[id] = kept
         if not joins or counted.tree is None:
             self.kinship.remove(id)
+            known = self.kinship.kin_of
+            kept.names = {inode: n for inode, n in counted.names.items() if inode in known}
             self._note(home, counted.links)
             return frozenset()
         self.walked[id] += former is None

@@ -113,7 +113,9 @@ class Live:
         self._unsettled = bool(found.blocked or found.lost)
         same, self._present = self._present == self.records.present, self.records.present
         now = self.clocks.steady()
-        return self.doubts.judge(home, self.ledger, found, now, still=still, same=same)
+        return self.doubts.judge(
+            home, self.ledger, found, now, still=still, same=same, complete=self.complete
+        )
 
     def _read(self, home: Home) -> None:
         """Read the engine's records and list the driver's folders; forget what is gone."""
@@ -216,22 +218,19 @@ class Live:
         return False
 
     def _count(self, home: Home, id: str, source: str | None) -> None:
-        """A layer by its difference to a counted neighbour, or walk it."""
+        """Count a layer by its difference to a counted neighbour, or walk it."""
         folder, layers = self.records.folders[id], self.records.by_folder
         counted = id in self.ledger.kept
-        if self.differences and source is not None and not counted and self._tells(source, id):
+        differences = None if counted or id in self.ledger.altered else self.differences
+        if differences and source is not None and self.ledger.can_be_source(source):
             upper = id if layers[id].parent == layers[source].chain else source
             kinship, figures = self.ledger.kinship, self.ledger.kept[source].figures
-            told = self.differences.derive(home, kinship, folder, figures, layers[upper])
+            told = differences.derive(home, kinship, folder, figures, layers[upper])
             if told is not None:
                 self.ledger.enter(folder, source, told)
                 return
         found = self.ledger.walk(home, folder, self.records.kinds[id])
         self._was_walked(id, found, again=counted)
-
-    def _tells(self, source: str, id: str) -> bool:
-        """Whether a layer can be told from this one."""
-        return id not in self.ledger.altered and self.ledger.can_be_source(source)
 
     def _was_walked(self, id: str, suspects: Iterable[str], *, again: bool) -> None:
         """Note what comes of a walk: when it is to be done again, and who else is in doubt."""
@@ -239,7 +238,8 @@ class Live:
         self._unsettled |= doubted
         self._again.discard(id)
         if not self.ledger.is_changed(id):
-            self._note(id, failed=doubted or bool(self.ledger.kept[id].figures.problems))
+            figures = self.ledger.kept[id].figures
+            self._note(id, failed=doubted or figures.changed or bool(figures.problems))
         self.doubts.again.discard(id)
         self.doubts.again.update(suspects)
         self._again.update(s for s in suspects if self.doubts.backoff.may(s, self.clocks.steady()))

@@ -38,7 +38,7 @@ def _troubled(ledger: Ledger, doubts: Doubts) -> set[str]:
     return doubts.again | {
         id
         for id, kept in ledger.kept.items()
-        if kept.figures.problems or (kept.figures.changed and kept.kind is Kind.IMAGE)
+        if kept.figures.problems or (kept.figures.changed and kept.kind is not Kind.PARTIAL)
     }
 
 

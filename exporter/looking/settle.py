@@ -61,10 +61,8 @@ def settle(home: Home, kinship: Kinship, tree_path: TreePath, *, still: bool = F
     asker = _Asker(home, tree_path)
     for kin in () if still else kinship.kins:
         asker.sample(kin)
-    limit = home.filesystem.limit.value
-    if limit is not None:
-        for kin, inodes in _tightest(kinship.kins, limit).items():
-            asker.each(kin, inodes)
+    for kin, inodes in tightest(kinship.kins, home.filesystem.limit.value).items():
+        asker.each(kin, inodes)
     return asker.found
 
 
@@ -119,7 +117,10 @@ class _Asker:
             else:
                 found[inode] = links
         if missed or kin.unasked:
-            kin.unasked = (kin.unasked | missed) - found.keys()
+            unasked = (kin.unasked | missed) - found.keys()
+            if unasked != kin.unasked:
+                self.found.moved.add(kin)
+            kin.unasked = unasked
         return found
 
     def _links(self, kin: Kin, inode: int) -> int | None:
@@ -136,10 +137,19 @@ class _Asker:
         return None
 
 
-def _tightest(kins: Iterable[Kin], limit: int) -> dict[Kin, list[int]]:
-    """Choose the inodes that allow the fewest layers; the usual members of a kin are all alike."""
-    bulks = ((kin.left(limit), kin, None) for kin in kins if len(kin.odd) < len(kin.members))
-    singles = ((kin.left(limit, inode), kin, inode) for kin in kins for inode in kin.odd)
+def tightest(kins: Iterable[Kin], limit: int | None) -> dict[Kin, list[int]]:
+    """Choose the inodes that allow the fewest layers; the usual members of a kin are all alike.
+
+    Without a limit those with the most links.
+    """
+
+    def left(kin: Kin, inode: int | None) -> int:
+        if limit is not None:
+            return kin.left(limit, inode)
+        return -(kin.links if inode is None else kin.links_of(inode))
+
+    bulks = ((left(kin, None), kin, None) for kin in kins if len(kin.odd) < len(kin.members))
+    singles = ((left(kin, inode), kin, inode) for kin in kins for inode in kin.odd)
     chosen: dict[Kin, list[int]] = {}
     room = WATCHED
     for _, kin, inode in sorted(chain(bulks, singles), key=lambda one: one[0]):

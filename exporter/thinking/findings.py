@@ -122,25 +122,27 @@ def findings(
     words: Words,
 ) -> Findings:
     """Put together what is known. `kinds` and `counted` are by folder."""
-    depth = depths(lineage.layers)
+    depth, counts = depths(lineage.layers), Counter(kinds.values())
     present = [r for r in lineage.layers.values() if r.cache_id in kinds]
     figures = {r.chain: counted[r.cache_id] for r in present if r.cache_id in counted}
     whole = {chain: f for chain, f in figures.items() if f.whole}
     depths_told = [*depth.values(), *(len(image.chains) for image in lineage.images)]
     depth_max = max(depths_told, default=0 if lineage.readable else None)
+    sure = {chain: f for chain, f in figures.items() if not f.doubted}
     tight = min(
-        ((f.tight, chain) for chain, f in figures.items() if f.tight is not None),
+        ((f.tight, chain) for chain, f in sure.items() if f.tight is not None),
         key=lambda pair: _tightness(pair[0], pair[1], depth),
         default=None,
     )
-    left = {chain: _left(f, terms) for chain, f in figures.items()}
+    left = {chain: _left(f, terms) for chain, f in sure.items()}
+    unknown: LayersLeft = dict.fromkeys(terms.can_run_out) if len(sure) < len(figures) else {}
     tops = {chain: left[chain] for chain in whole} | {_NO_LAYER: {}}
     chains = least_of_chains((i.chains for i in lineage.images), tops) | {_NO_LAYER: {}}
     images = [_image(image, whole, tops, chains, terms, words) for image in lineage.images]
     return Findings(
-        layers=_count(kinds.values()),
+        layers={kind: counts[kind] for kind in Kind},
         depth_max=depth_max,
-        layers_left=least([*left.values(), _by_depth(depth_max)]),
+        layers_left={**unknown, **least([*left.values(), _by_depth(depth_max)])},
         tightest=words.tightest(lineage.layers[tight[1]].cache_id, tight[0]) if tight else None,
         tightest_images=_names(standing_on(lineage.images, tight[1])) if tight else (),
         images=tuple(sorted(images, key=_order)),
@@ -223,11 +225,6 @@ def _order(image: ImageFigures) -> tuple[float, float, float, str]:
 
 def _names(images: Sequence[ImageRecord]) -> tuple[str, ...]:
     return tuple(sorted(image.tags[0] if image.tags else image.id for image in images))
-
-
-def _count(kinds: Iterable[Kind]) -> dict[Kind, int]:
-    counts = Counter(kinds)
-    return {kind: counts[kind] for kind in Kind}
 
 
 def _layer_problems(

@@ -131,12 +131,14 @@ class Kin:
 
 
 def link_counts(kins: Iterable[Kin]) -> Counter[int]:
-    """Count inodes by their links."""
+    """Count inodes by their links, but for those whose links are not known at the moment."""
     counts: Counter[int] = Counter()
     for kin in kins:
         counts[kin.links] += len(kin.members) - len(kin.odd)
         for surplus in kin.odd.values():
             counts[kin.links + surplus] += 1
+        for inode in kin.unasked:
+            counts[kin.links_of(inode)] -= 1
     counts.pop(0, None)
     return +counts
 
