@@ -196,7 +196,7 @@ def cut(file: Path) -> None:
 
 def flip(file: Path) -> None:
     raw = bytearray(file.read_bytes())
-    raw[len(raw) // 2] ^= 0xFF
+    raw[-8] ^= 0xFF  # of the checksum: damage elsewhere may be met as an odd name before
     file.write_bytes(raw)
 
 
