@@ -120,7 +120,7 @@ def test_each_state_has_one_level_and_one_sentence(
 
 def test_a_root_that_is_scanned_for_the_first_time_is_pending_until_the_alert_fires() -> None:
     config = Config(alerts=Alerts(stale_for="2m"))
-    young, old = (assess_waiting("/r", NOW - age, config, NOW) for age in (120, 121))
+    young, old = (assess_waiting("/r", waited, config) for waited in (120, 121))
     assert (young.level, young.stale, young.sentence) == (
         *(Level.PENDING, False),
         "the first scan is under way",

@@ -125,12 +125,12 @@ def assess(report: RootReport, config: Config, now: float) -> Assessment:
     )
 
 
-def assess_waiting(root: str, since: float, config: Config, now: float) -> Assessment:
-    """Judge a root that was first scanned at `since` and has not answered yet.
+def assess_waiting(root: str, waited: float, config: Config) -> Assessment:
+    """Judge a root that has not answered yet; its first scan began `waited` seconds ago.
 
     The alert waits for `alerts.stale_for` before it fires; so does this.
     """
-    stale = now - since > seconds(config.alerts.stale_for)
+    stale = waited > seconds(config.alerts.stale_for)
     level = Level.STALE if stale else Level.PENDING
     told = "the first scan has not answered" if stale else "the first scan is under way"
     return Assessment(root, None, None, level, told, stale=stale)
@@ -139,13 +139,13 @@ def assess_waiting(root: str, since: float, config: Config, now: float) -> Asses
 def assess_all(
     reports: Reports, config: Config, now: float, waiting: Mapping[str, float] | None = None
 ) -> tuple[Assessment, ...]:
-    """Judge each report, then each root that is `waiting` for its first answer since a unix time."""
+    """Judge each report, then each root that is `waiting` for its first answer for so many seconds."""
     answered = {report.root for report in reports}
     return (
         *(assess(report, config, now) for report in reports),
         *(
-            assess_waiting(root, since, config, now)
-            for root, since in (waiting or {}).items()
+            assess_waiting(root, waited, config)
+            for root, waited in (waiting or {}).items()
             if root not in answered
         ),
     )
