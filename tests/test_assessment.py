@@ -155,14 +155,13 @@ def test_the_bounds_are_those_of_the_configuration() -> None:
 
 
 @pytest.mark.parametrize(("interval", "after"), [(30, 600), (3600, 10800)])
+@pytest.mark.parametrize("wait", [0, 300])
 def test_figures_are_stale_when_they_are_too_old_and_when_they_are_of_a_time_to_come(
-    interval: int, after: int
+    interval: int, after: int, wait: int
 ) -> None:
-    config = Config(scan=Scan(interval=interval))
-    looked = OK.scan.looked
-    found = [
-        judged(OK, config, looked + age).stale for age in (-after - 1, -after, after, after + 1)
-    ]
+    config = Config(scan=Scan(interval=interval), alerts=Alerts(stale_for=f"{wait}s"))
+    looked, old = OK.scan.looked, after + wait
+    found = [judged(OK, config, looked + age).stale for age in (-after - 1, -after, old, old + 1)]
     assert found == [True, False, False, True]
 
 
@@ -235,14 +234,15 @@ def agreed(report: RootReport, config: Config) -> tuple[str, str, bool, bool]:
 COUNTS = st.none() | st.integers(0, 30) | st.integers(0, 2**40)
 
 CONFIGS = st.builds(
-    lambda bounds, depth, stale, interval: Config(
+    lambda bounds, depth, stale, wait, interval: Config(
         thresholds=Thresholds(critical=min(bounds), warning=max(bounds)),
-        alerts=Alerts(depth_left=depth, stale_after=f"{stale}s"),
+        alerts=Alerts(depth_left=depth, stale_after=f"{stale}s", stale_for=f"{wait}s"),
         scan=Scan(interval=interval),
     ),
     st.tuples(st.integers(0, 40), st.integers(0, 40)),
     st.integers(0, 40),
     st.integers(1, 2000),
+    st.integers(0, 500),
     st.integers(1, 1000),
 )
 
