@@ -165,6 +165,30 @@ def test_figures_are_stale_when_they_are_too_old_and_when_they_are_of_a_time_to_
     assert found == [True, False, False, True]
 
 
+GREEN, YELLOW, CYAN, BOLD_RED = "32", "33", "36", "1;31"
+
+
+@pytest.mark.parametrize(
+    ("level", "colour"),
+    [
+        *((Level.OK, GREEN), (Level.INFO, YELLOW), (Level.PENDING, CYAN)),
+        *((Level.INCOMPLETE, CYAN), (Level.UNKNOWN, YELLOW), (Level.WARNING, YELLOW)),
+        *((Level.STALE, YELLOW), (Level.DOWN, BOLD_RED), (Level.CRITICAL, BOLD_RED)),
+        (Level.EXHAUSTED, BOLD_RED),
+    ],
+)
+def test_each_level_has_a_colour_on_a_terminal_and_ok_has_its_own(
+    level: Level, colour: str
+) -> None:
+    one = replace(judged(OK), level=level)
+    assert colours(one, Config()) == [colour, "0"]
+
+
+def test_a_figure_that_is_not_known_has_the_colour_of_unknown_on_a_terminal() -> None:
+    cells = coloured(judged(UNKNOWN), Config()).replace(" ", "")
+    assert f"\x1b[{YELLOW}m?\x1b[0m" in cells
+
+
 def test_at_most_means_coverage_below_1_and_nothing_else() -> None:
     counted, incomplete = replace(OK.scan, complete=False), replace(OK.scan, coverage=0.9999)
     assert not judged(replace(OK, scan=counted)).at_most
@@ -186,6 +210,20 @@ def printed(one: Assessment, config: Config) -> str:
     with console.capture() as captured:
         print_table([one], config, console)
     return captured.get()
+
+
+def coloured(one: Assessment, config: Config) -> str:
+    """Print one root's table as `scan` does on a terminal."""
+    console = Console(width=10_000, color_system="standard", force_terminal=True, no_color=False)
+    with console.capture() as captured:
+        print_table([one], config, console)
+    return captured.get()
+
+
+def colours(one: Assessment, config: Config) -> list[str]:
+    """The styles of the line of a root's level on a terminal, in turn."""
+    line = coloured(one, config).splitlines()[1]
+    return re.findall(r"\x1b\[([\d;]+)m", line)
 
 
 def said_by_table(one: Assessment, config: Config) -> tuple[str, str, bool]:
