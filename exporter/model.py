@@ -46,7 +46,7 @@ class Reason(StrEnum):
     IMAGE = "image"  # imagedb or repositories.json is broken here
     CHANGED = "changed"  # a layer changed under our eyes each time we counted it
     DRIFT = "drift"  # what was kept of a layer differed from a new count of it
-    TAR_SPLIT = "tar_split"  # the engine's record of a layer's archive is damaged
+    TAR_SPLIT = "tar_split"  # the engine's record of a layer's archive is damaged or unreadable
     MOUNT = "mount"  # another mount hides a part of a layer
     LIMIT_UNKNOWN = "limit_unknown"  # the links limit of this filesystem is not known
     LIMIT_EXCEEDED = "limit_exceeded"  # the links limit set by hand is below today's links

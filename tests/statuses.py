@@ -115,5 +115,5 @@ def status(
     """A moment of the daemon with these reports; who is watched without one is waited for."""
     known = {report.root: ACTIVE for report in reports} if watches is None else watches
     read = loaded or Loaded(successful=True, at=NOW - 600)
-    waiting = {path: NOW - 5 for path in known if path not in {one.root for one in reports}}
+    waiting = {path: 5.0 for path in known if path not in {one.root for one in reports}}
     return Status(View(reports, "1.2", 10, read, known, waiting), config or Config(), ready)

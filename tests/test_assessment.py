@@ -120,7 +120,7 @@ def test_each_state_has_one_level_and_one_sentence(
 
 def test_a_root_that_is_scanned_for_the_first_time_is_pending_until_the_alert_fires() -> None:
     config = Config(alerts=Alerts(stale_for="2m"))
-    young, old = (assess_waiting("/r", NOW - age, config, NOW) for age in (120, 121))
+    young, old = (assess_waiting("/r", waited, config) for waited in (120, 121))
     assert (young.level, young.stale, young.sentence) == (
         *(Level.PENDING, False),
         "the first scan is under way",
@@ -155,15 +155,38 @@ def test_the_bounds_are_those_of_the_configuration() -> None:
 
 
 @pytest.mark.parametrize(("interval", "after"), [(30, 600), (3600, 10800)])
+@pytest.mark.parametrize("wait", [0, 300])
 def test_figures_are_stale_when_they_are_too_old_and_when_they_are_of_a_time_to_come(
-    interval: int, after: int
+    interval: int, after: int, wait: int
 ) -> None:
-    config = Config(scan=Scan(interval=interval))
-    looked = OK.scan.looked
-    found = [
-        judged(OK, config, looked + age).stale for age in (-after - 1, -after, after, after + 1)
-    ]
+    config = Config(scan=Scan(interval=interval), alerts=Alerts(stale_for=f"{wait}s"))
+    looked, old = OK.scan.looked, after + wait
+    found = [judged(OK, config, looked + age).stale for age in (-after - 1, -after, old, old + 1)]
     assert found == [True, False, False, True]
+
+
+GREEN, YELLOW, CYAN, BOLD_RED = "32", "33", "36", "1;31"
+
+
+@pytest.mark.parametrize(
+    ("level", "colour"),
+    [
+        *((Level.OK, GREEN), (Level.INFO, YELLOW), (Level.PENDING, CYAN)),
+        *((Level.INCOMPLETE, CYAN), (Level.UNKNOWN, YELLOW), (Level.WARNING, YELLOW)),
+        *((Level.STALE, YELLOW), (Level.DOWN, BOLD_RED), (Level.CRITICAL, BOLD_RED)),
+        (Level.EXHAUSTED, BOLD_RED),
+    ],
+)
+def test_each_level_has_a_colour_on_a_terminal_and_ok_has_its_own(
+    level: Level, colour: str
+) -> None:
+    one = replace(judged(OK), level=level)
+    assert colours(one, Config()) == [colour, "0"]
+
+
+def test_a_figure_that_is_not_known_has_the_colour_of_unknown_on_a_terminal() -> None:
+    cells = coloured(judged(UNKNOWN), Config()).replace(" ", "")
+    assert f"\x1b[{YELLOW}m?\x1b[0m" in cells
 
 
 def test_at_most_means_coverage_below_1_and_nothing_else() -> None:
@@ -187,6 +210,20 @@ def printed(one: Assessment, config: Config) -> str:
     with console.capture() as captured:
         print_table([one], config, console)
     return captured.get()
+
+
+def coloured(one: Assessment, config: Config) -> str:
+    """Print one root's table as `scan` does on a terminal."""
+    console = Console(width=10_000, color_system="standard", force_terminal=True, no_color=False)
+    with console.capture() as captured:
+        print_table([one], config, console)
+    return captured.get()
+
+
+def colours(one: Assessment, config: Config) -> list[str]:
+    """The styles of the line of a root's level on a terminal, in turn."""
+    line = coloured(one, config).splitlines()[1]
+    return re.findall(r"\x1b\[([\d;]+)m", line)
 
 
 def said_by_table(one: Assessment, config: Config) -> tuple[str, str, bool]:
@@ -235,14 +272,15 @@ def agreed(report: RootReport, config: Config) -> tuple[str, str, bool, bool]:
 COUNTS = st.none() | st.integers(0, 30) | st.integers(0, 2**40)
 
 CONFIGS = st.builds(
-    lambda bounds, depth, stale, interval: Config(
+    lambda bounds, depth, stale, wait, interval: Config(
         thresholds=Thresholds(critical=min(bounds), warning=max(bounds)),
-        alerts=Alerts(depth_left=depth, stale_after=f"{stale}s"),
+        alerts=Alerts(depth_left=depth, stale_after=f"{stale}s", stale_for=f"{wait}s"),
         scan=Scan(interval=interval),
     ),
     st.tuples(st.integers(0, 40), st.integers(0, 40)),
     st.integers(0, 40),
     st.integers(1, 2000),
+    st.integers(0, 500),
     st.integers(1, 1000),
 )
 

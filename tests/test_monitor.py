@@ -95,19 +95,41 @@ def test_a_stuck_worker_holds_up_no_other_and_gets_no_second_one(
     await_that(lambda: monitor.reports[0].scan.looked > before)
 
 
-def test_a_root_is_waiting_until_its_first_answer(monitor: Monitor, two: tuple[Root, Root]) -> None:
-    began = time.time()
+def test_a_root_is_waiting_until_its_first_answer(
+    monitor: Monitor, clock: Clock, two: tuple[Root, Root]
+) -> None:
+    clock.time = 1000.0
     monitor.follow(lambda: two, 0.05)
     await_that(lambda: monitor.keepers and monitor.keepers[0].pid)
     stuck = monitor.keepers[0].pid
     assert stuck
     os.kill(stuck, signal.SIGSTOP)
     await_that(lambda: paths(monitor) == [two[1].path])
-    assert list(monitor.waiting) == [two[0].path]
-    assert began <= monitor.waiting[two[0].path] <= time.time()
+    clock.time = 1007.0
+    assert monitor.waiting == {two[0].path: 7.0}
     os.kill(stuck, signal.SIGCONT)
     await_that(lambda: monitor.ready)
     assert monitor.waiting == {}
+
+
+@pytest.mark.parametrize("step", [1e9, -1e9])
+def test_how_long_a_root_waits_is_the_same_when_the_clock_is_set_meanwhile(
+    two: tuple[Root, Root], monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    monitor = Monitor(Path("/"))
+    try:
+        began = time.monotonic()
+        monitor.follow(lambda: two[:1], 3600)
+        await_that(lambda: monitor.keepers and monitor.keepers[0].pid)
+        stuck = monitor.keepers[0].pid
+        assert stuck
+        os.kill(stuck, signal.SIGSTOP)
+        wall = time.time
+        monkeypatch.setattr(time, "time", lambda: wall() + step)
+        (waited,) = monitor.waiting.values()
+        assert 0 <= waited <= time.monotonic() - began
+    finally:
+        monitor.stop()
 
 
 def test_a_worker_that_is_killed_is_started_again_and_its_last_answer_stays(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 import subprocess
@@ -13,9 +15,11 @@ from pathlib import Path
 
 import jobs
 import pytest
+from disks import mounted
 from ending import alive
 from needs import need_root
 
+from exporter.oneshot import locks
 from exporter.oneshot.job import Job, Teller
 from exporter.oneshot.locks import Lock, is_killed, open_lock_folder
 from exporter.oneshot.run import Outcome
@@ -171,6 +175,65 @@ def test_a_symlink_in_the_place_of_a_lock_file_is_not_followed(tmp_path: Path) -
     os.symlink(tmp_path / "victim", lock.name, dir_fd=folder)
     with pytest.raises(OSError, match="symbolic links"):
         lock.take()
+
+
+def without_locks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> list[str]:
+    """The warnings of two jobs that find something, with their lock files in this folder."""
+    monkeypatch.setattr(locks, "open_lock_folder", lambda: open_lock_folder([str(folder)]))
+    both = [job(key, partial(jobs.give, key)) for key in ("one", "two")]
+    assert [told(outcome) for outcome in run_jobs(both, LIMIT)] == ["one", "two"]
+    return [line for line in capfd.readouterr().out.splitlines() if "warning" in line]
+
+
+def test_jobs_whose_lock_files_cannot_be_opened_run_without_them_and_one_warning_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = open_lock_folder([str(tmp_path)])
+    assert folder is not None
+    for key in ("one", "two"):
+        os.mkdir(Lock.of(folder, key).name, dir_fd=folder)
+    (warning,) = without_locks(tmp_path, monkeypatch, capfd)
+    assert "no lock file can be opened: Is a directory: each scan that hangs leaves" in warning
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [("nr_inodes=2", "No space left on device"), ("ro", "Read-only file system")],
+)
+def test_jobs_on_a_host_whose_disk_takes_no_lock_file_run_without(
+    options: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    need_root()
+    with mounted("-t", "tmpfs", "none", str(tmp_path)):
+        opened = open_lock_folder([str(tmp_path)])
+        assert opened is not None
+        os.close(opened)
+        subprocess.run(["mount", "-o", f"remount,{options}", str(tmp_path)], check=True)
+        (warning,) = without_locks(tmp_path, monkeypatch, capfd)
+    assert f"no lock file can be opened: {said}: " in warning
+
+
+def test_a_lock_that_the_kernel_refuses_leaves_no_descriptor_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = open_lock_folder([str(tmp_path)])
+    assert folder is not None
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError, match="No locks available"):
+        Lock.of(folder, "a").take()
+    assert os.listdir("/proc/self/fd") == before
 
 
 @pytest.mark.parametrize("pause", [0, 2], ids=["while they start", "while they work"])

@@ -127,6 +127,26 @@ def test_a_record_that_could_not_be_read_is_a_problem_until_it_can_be(
     assert unlike(scan(live, anew=True), clocks, recorded) == {}
 
 
+def test_a_layer_is_to_be_pulled_again_for_a_damaged_record_and_not_for_one_that_cannot_be_read(
+    recorded: RecordedRoot, clocks: Clocks
+) -> None:
+    _, top = two_layers(recorded)
+    file = record(recorded, top)
+    with forbidden(file):
+        (problem,) = scan(live_on(recorded, clocks)).problems
+    assert problem.what == (
+        "cannot be read: Permission denied; the layer is walked instead,"
+        " and the daemon tries to read it again every five minutes"
+    )
+    assert REREAD_SECONDS == 5 * 60
+    cut(file)
+    (problem,) = scan(live_on(recorded, clocks)).problems
+    assert problem.what.startswith("is damaged: ")
+    assert problem.what.endswith(
+        "; the layer is walked, but the engine cannot save or push it: pull or build it again"
+    )
+
+
 def test_a_record_that_could_not_be_read_and_is_gone_is_no_problem(
     recorded: RecordedRoot, clocks: Clocks
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -23,8 +22,9 @@ _MOST_LOGGED: Final = 20
 
 
 class Keeper:
-    """Keeps one root's worker process, and the newest reports it gave; `started` is a unix time.
+    """Keeps one root's worker process, and the newest reports it gave.
 
+    `found_at` and `started` are by the clock of the caller, which no setting of the time changes.
     `moved` is called, from another thread, when the worker says which folder the root is.
     """
 
@@ -35,7 +35,7 @@ class Keeper:
         self._moved = moved
         self.orders = orders
         self.found_at = found_at
-        self.started = time.time()
+        self.started = found_at
         self.reports: Reports | None = None
         self.watch = WatchState()
         self._earlier = WatchState()

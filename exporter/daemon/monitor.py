@@ -37,7 +37,7 @@ class _Twin:
 
 
 class Monitor:
-    """All roots under watch. `rootfs` is where this process sees the host's `/`."""
+    """All roots under watch. `rootfs` is where this process sees the host's `/`; `now` a monotonic clock."""
 
     def __init__(self, rootfs: Path, now: Callable[[], float] = time.monotonic) -> None:
         self._rootfs = rootfs
@@ -77,9 +77,10 @@ class Monitor:
 
     @property
     def waiting(self) -> dict[str, float]:
-        """The roots without a first answer, with the unix time since when each is scanned."""
+        """The roots without a first answer, with the seconds since when each is scanned."""
+        now = self._now()
         return {
-            keeper.orders.root.path: keeper.started
+            keeper.orders.root.path: now - keeper.started
             for keeper in self.keepers
             if keeper.reports is None
         }

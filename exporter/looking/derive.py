@@ -3,7 +3,7 @@
     names(child) = names(parent) - what the child's archive removed or replaced + what it added
 
 and the other way round. In doubt nothing is derived, and the layer is walked: there is no record,
-it is damaged (a problem), it is as large as the tree, or it does not tell for sure where to look.
+it is damaged or cannot be read (a problem), it is as large as the tree, or it does not tell for sure where to look.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ from exporter.thinking.routes import WALK_GAIN, Family, family_of
 
 _OF_A_MOMENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE})
 """Trouble of ours, which says nothing about the record."""
+
+_DAMAGED = "the layer is walked, but the engine cannot save or push it: pull or build it again"
+_UNREADABLE = (
+    "the layer is walked instead, and the daemon tries to read it again every five minutes"
+)
 
 _FEWEST = 1000
 """A record of no more names is read, however small the tree."""
@@ -84,10 +89,11 @@ class Differences:
             return _derive(home, kinship, folder, source, upper)
         except BrokenFileError as error:
             where = f"{os.path.dirname(home.where)}/image/{home.driver.name}/{_record(upper.chain)}"
-            what = f"{error}; the layer is walked, but the engine cannot save or push it: pull or build it again"
-            self.damaged[upper.cache_id] = Problem(where, what, Reason.TAR_SPLIT)
+            meaning = _DAMAGED
             if isinstance(error.__cause__, OSError):
+                meaning = _UNREADABLE
                 self._unreadable[upper.cache_id] = upper.chain
+            self.damaged[upper.cache_id] = Problem(where, f"{error}; {meaning}", Reason.TAR_SPLIT)
         except (DoubtError, OSError, ValueError):
             pass
         return None

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from exporter.logs import logger
+
 PLACES: Final = ("/run", "/tmp", "/dev/shm")  # noqa: S108  (the folder below is ours alone)
 """Where the folder of lock files may lie. The environment has no say: cron's is another."""
 
@@ -59,6 +61,9 @@ class Lock:
         except BlockingIOError:
             os.close(fd)
             return None
+        except OSError:
+            os.close(fd)
+            raise
         return fd
 
     def holder(self) -> Holder:
@@ -70,6 +75,40 @@ class Lock:
             os.close(fd)
         pid = int(said) if said.isdigit() else None
         return Holder(pid, stamp, pid is not None and is_killed(pid))
+
+
+@dataclass(slots=True)
+class Locks:
+    """The locks of the jobs that run together. A job whose lock cannot be had runs without it.
+
+    `folder` is the open folder of lock files, None where there is none. The first miss is warned of.
+    """
+
+    folder: int | None
+    _is_warned: bool = False
+
+    @classmethod
+    def opened(cls) -> Self:
+        """The locks of this user."""
+        locks = cls(open_lock_folder())
+        if locks.folder is None:
+            locks.miss("no folder for lock files")
+        return locks
+
+    def of(self, key: str) -> Lock | None:
+        """The lock of what `key` names, if there can be one."""
+        return None if self.folder is None else Lock.of(self.folder, key)
+
+    def miss(self, why: str) -> None:
+        """Warn, once, that a lock cannot be had."""
+        if not self._is_warned:
+            self._is_warned = True
+            logger().warning(f"{why}: each scan that hangs leaves a process of its own")
+
+    def close(self) -> None:
+        """Close the folder; locks that are held stay so."""
+        if self.folder is not None:
+            os.close(self.folder)
 
 
 def is_killed(pid: int) -> bool:

@@ -19,7 +19,7 @@ from exporter.durations import duration
 from exporter.errors import UserError
 from exporter.logs import logger
 from exporter.oneshot.job import Beat, Counted, Failed, Found, Further, Job, Message, T
-from exporter.oneshot.locks import Lock
+from exporter.oneshot.locks import Lock, Locks
 from exporter.processes import start
 from exporter.thinking.orders import Identity, Stands
 
@@ -43,7 +43,7 @@ class Outcome(Generic[T]):
 class Run(Generic[T]):
     """One job under way."""
 
-    def __init__(self, job: Job[T], limit: float, locks: int | None) -> None:
+    def __init__(self, job: Job[T], limit: float, locks: Locks) -> None:
         self.job = job
         self.limit = limit
         self.heard_at = time.monotonic()
@@ -52,7 +52,7 @@ class Run(Generic[T]):
         self.is_twin = False
         self.pipe: Connection[Job[T], Message] | None = None
         self.locks = locks
-        self._lock = None if locks is None else Lock.of(locks, job.key)
+        self._lock = locks.of(job.key)
         self._process: subprocess.Popen[bytes] | None = None
         self._hangs = False
         self._stamp = 0
@@ -76,12 +76,13 @@ class Run(Generic[T]):
         if self._lock is not None:
             try:
                 lock = self._lock.take()
-            except OSError as error:
-                self._fail(f"its lock file cannot be opened: {error.strerror}")
-                return False
-            if lock is None:
-                self._see_holder(self._lock)
-                return False
+            except OSError as error:  # a full disk, say: that is no trouble of what is looked at
+                self._lock = None
+                self.locks.miss(f"no lock file can be opened: {error.strerror}")
+            else:
+                if lock is None:
+                    self._see_holder(self._lock)
+                    return False
         inherited = () if lock is None else (lock,)
         try:
             self._process, self.pipe = start("exporter.oneshot.child", *inherited, detached=True)

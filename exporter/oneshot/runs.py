@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
@@ -10,7 +9,7 @@ from typing import Any, Final
 
 from exporter.logs import logger
 from exporter.oneshot.job import Counted, Further, Job, Message, T
-from exporter.oneshot.locks import open_lock_folder
+from exporter.oneshot.locks import Locks
 from exporter.oneshot.run import Outcome, Run
 from exporter.thinking.orders import Stands
 
@@ -42,11 +41,7 @@ def run_jobs(
     the same folder under two names, the first has an outcome. `meanwhile` is given what
     is known when all that is missing is silent.
     """
-    locks = open_lock_folder()
-    if locks is None:
-        logger().warning(
-            "no folder for lock files: each scan that hangs leaves a process of its own"
-        )
+    locks = Locks.opened()
     runs = [Run(job, limit, locks) for job in jobs]
     told = 0
     try:
@@ -61,8 +56,7 @@ def run_jobs(
             run.let_go()
         for run in runs:
             run.has_ended()
-        if locks is not None:
-            os.close(locks)
+        locks.close()
     return _so_far(runs)
 
 

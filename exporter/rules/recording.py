@@ -11,7 +11,7 @@ from typing import Final
 from exporter.config import Config
 from exporter.model import Resource
 from exporter.rules.nouns import Group, Record
-from exporter.telling.assessment import bounds, stale_after
+from exporter.telling.assessment import bounds, stale_ages
 
 HOST: Final = "instance, pod, node"
 """Labels that tell one host from another; the last two are Kubernetes'."""
@@ -65,7 +65,8 @@ def _below(config: Config) -> tuple[Record, ...]:
 def _health(config: Config) -> tuple[Record, ...]:
     """Whom not to believe: down, stale, incomplete, blind."""
     up = f'up{{job="{config.alerts.job}"}}'
-    stale = f"abs(time() - hardlink_scan_timestamp_seconds) > bool {stale_after(config):.15g}"
+    age, (ahead, old) = "(time() - hardlink_scan_timestamp_seconds", stale_ages(config)
+    stale = f"{age} < bool {ahead:.15g}) + {age} > bool {old:.15g})"
     return (
         Record("job:hardlink_exporters:count", f"count without ({HOST}) ({up})"),
         Record("job:hardlink_exporters_down:sum", f"sum without ({HOST}) ({up} == bool 0)"),

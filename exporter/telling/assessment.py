@@ -16,7 +16,7 @@ from exporter.durations import seconds
 from exporter.model import Reports, Resource, RootReport
 
 _MISSED_SCANS: Final = 3
-"""Figures are stale after so many intervals without a scan, however long an interval is."""
+"""Figures are old after so many intervals without a scan, however long an interval is."""
 
 
 class Level(IntEnum):
@@ -45,7 +45,8 @@ class Assessment:
 
     `left` is how many more layers fit before `resource` runs out, the resource that decides the
     level; both are None where no figure is known. `rest` is the sentence after that figure. It may
-    hold names from disk. `at_most`: coverage is below 1. `stale`: HardlinkScanStale is about it.
+    hold names from disk. `at_most`: coverage is below 1. `stale`: HardlinkScanStale fires, as far as
+    the age tells.
     """
 
     root: str
@@ -97,8 +98,19 @@ def level_of(resource: Resource, left: int | None, config: Config) -> Level:
 
 
 def stale_after(config: Config) -> float:
-    """The age in seconds above which figures are stale."""
+    """The age in seconds above which figures are old: HardlinkScanStale fires when they stay so."""
     return max(seconds(config.alerts.stale_after), _MISSED_SCANS * config.scan.interval)
+
+
+def stale_ages(config: Config) -> tuple[float, float]:
+    """The ages in seconds below the first and above the second of which figures are stale.
+
+    Figures that grow older are stale when HardlinkScanStale fires, which waits for `alerts.stale_for`.
+    Of figures that bear a time to come nobody can tell for how long they have: they are stale at
+    once, as long as they are so to the alert.
+    """
+    after = stale_after(config)
+    return -after, after + seconds(config.alerts.stale_for)
 
 
 def assess(report: RootReport, config: Config, now: float) -> Assessment:
@@ -107,7 +119,8 @@ def assess(report: RootReport, config: Config, now: float) -> Assessment:
         why = report.problems[0].what if report.problems else "the last scan gave no figures"
         return Assessment(report.root, report.driver, report, Level.DOWN, why)
     # A time that lies ahead is as bad as an old one: nobody can tell how old the figures are.
-    stale = abs(now - report.scan.looked) > stale_after(config)
+    ahead, old = stale_ages(config)
+    stale = not ahead <= now - report.scan.looked <= old
     at_most = report.scan.coverage < 1
     levels = {r: level_of(r, n, config) for r, n in report.layers_left.items()}
     flags = {Level.STALE: stale, Level.INCOMPLETE: at_most}
@@ -125,12 +138,12 @@ def assess(report: RootReport, config: Config, now: float) -> Assessment:
     )
 
 
-def assess_waiting(root: str, since: float, config: Config, now: float) -> Assessment:
-    """Judge a root that was first scanned at `since` and has not answered yet.
+def assess_waiting(root: str, waited: float, config: Config) -> Assessment:
+    """Judge a root that has not answered yet; its first scan began `waited` seconds ago.
 
     The alert waits for `alerts.stale_for` before it fires; so does this.
     """
-    stale = now - since > seconds(config.alerts.stale_for)
+    stale = waited > seconds(config.alerts.stale_for)
     level = Level.STALE if stale else Level.PENDING
     told = "the first scan has not answered" if stale else "the first scan is under way"
     return Assessment(root, None, None, level, told, stale=stale)
@@ -139,13 +152,13 @@ def assess_waiting(root: str, since: float, config: Config, now: float) -> Asses
 def assess_all(
     reports: Reports, config: Config, now: float, waiting: Mapping[str, float] | None = None
 ) -> tuple[Assessment, ...]:
-    """Judge each report, then each root that is `waiting` for its first answer since a unix time."""
+    """Judge each report, then each root that is `waiting` for its first answer for so many seconds."""
     answered = {report.root for report in reports}
     return (
         *(assess(report, config, now) for report in reports),
         *(
-            assess_waiting(root, since, config, now)
-            for root, since in (waiting or {}).items()
+            assess_waiting(root, waited, config)
+            for root, waited in (waiting or {}).items()
             if root not in answered
         ),
     )

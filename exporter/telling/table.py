@@ -21,12 +21,16 @@ _SENTENCE: Final = 400
 _STYLES: Final = {
     Level.OK: "green",
     Level.INFO: "yellow",
+    Level.PENDING: "cyan",
+    Level.INCOMPLETE: "cyan",
+    Level.UNKNOWN: "yellow",
     Level.WARNING: "yellow",
     Level.STALE: "yellow",
     Level.DOWN: "bold red",
     Level.CRITICAL: "bold red",
     Level.EXHAUSTED: "bold red",
 }
+"""Cyan: no cause for alarm, and not all is known yet."""
 
 
 def print_table(assessments: Sequence[Assessment], config: Config, console: Console) -> None:
@@ -41,7 +45,7 @@ def _print_root(one: Assessment, config: Config, console: Console) -> None:
     report = one.report
     console.print(Text(one_line(f"{one.root}  {one.driver or 'no driver'}"), style="bold"))
     told = f"  {one.level.word}: {one_line(one.sentence, _SENTENCE)}"
-    console.print(Text(told, style=_STYLES.get(one.level, "")), soft_wrap=True)
+    console.print(Text(told, style=_STYLES[one.level]), soft_wrap=True)
     if report is None:
         return
     if report.up:
@@ -103,7 +107,7 @@ def _cell(left: LayersLeft | None, resource: Resource, config: Config) -> Text:
     if left is not None and resource not in left:
         return Text("-")
     n = None if left is None else left[resource]
-    return Text(_number(n), style=_STYLES.get(level_of(resource, n, config), ""))
+    return Text(_number(n), style=_STYLES[level_of(resource, n, config)])
 
 
 def _number(n: int | None) -> str:

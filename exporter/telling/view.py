@@ -21,7 +21,7 @@ class Loaded:
 class View:
     """What is exported: the newest reports, and what the program knows of itself.
 
-    `waiting` are the roots without a first answer, with the unix time of their first scan's start.
+    `waiting` are the roots without a first answer, with the seconds since their first scan's start.
     """
 
     reports: Reports

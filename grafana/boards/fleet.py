@@ -20,7 +20,7 @@ TRUST: Final = (
     ),
     in_trouble(
         "Stale",
-        "Roots whose figures were last known to be current too long ago (alerts.stale_after of the configuration).",
+        "Roots whose figures were last known to be current too long ago (alerts.stale_after and alerts.stale_for of the configuration together).",
         "job:hardlink_roots_stale:sum",
     ),
     in_trouble(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ from prometheus import promtool
 
 from exporter.alerting import Alerts
 from exporter.config import Config, parse_config
+from exporter.durations import seconds
 from exporter.model import Resource, RootReport, ScanFacts
 from exporter.rules.book import all_groups
 from exporter.rules.nouns import Alert
 from exporter.rules.render import to_yaml
-from exporter.telling.assessment import Level, assess, level_of, stale_after
+from exporter.telling.assessment import Level, assess, assess_waiting, level_of, stale_after
 from exporter.yamlfile import ConfigError
 
 HERE = Path(__file__).parent
@@ -123,29 +124,48 @@ AT = 600
 """Seconds from promtool's beginning to the moment that is asked about."""
 
 
+LABELS = {"job": "hardlink-exporter", "instance": "b", "root": "/r", "driver": "overlay"}
+
+ANY_STATE = ""
+FIRING = 'alertstate="firing"'
+
+
 def raised(
-    folder: Path, config: Config, name: str, value: float, expected: Iterable[str], **own: str
+    folder: Path,
+    config: Config,
+    name: str,
+    values: str,
+    expected: Iterable[str],
+    state: str = ANY_STATE,
+    **own: str,
 ) -> None:
     """See by promtool which alerts a series raises, each given as `name severity`."""
-    (folder / "rules.yml").write_text(to_yaml(all_groups(config)))
-    labels = {"job": "hardlink-exporter", "instance": "b", "root": "/r", "driver": "overlay"}
-    found = [
-        {"labels": f'{{alertname="{name}",severity="{severity}"}}', "value": 1}
+    found = {
+        f'{{alertname="{name}",severity="{severity}"}}': 1
         for name, severity in (alert.split() for alert in expected)
-    ]
+    }
+    count = f'count by (alertname, severity) (ALERTS{{driver!="",{state}}})'
+    asked(folder, config, series(name, **own), values, count, found)
+
+
+def series(name: str, **own: str) -> str:
+    labels = ",".join(f"{key}={json.dumps(value)}" for key, value in (LABELS | own).items())
+    return f"{name}{{{labels}}}"
+
+
+def asked(
+    folder: Path, config: Config, given: str, values: str, query: str, found: Mapping[str, float]
+) -> None:
+    """See by promtool what a query gives where the rules know one series."""
+    (folder / "rules.yml").write_text(to_yaml(all_groups(config)))
     test = {
         "interval": "1m",
-        "input_series": [
-            {
-                "series": f"{name}{{{','.join(f'{k}={json.dumps(v)}' for k, v in (labels | own).items())}}}",
-                "values": f"{value}x{AT // 60}",
-            }
-        ],
+        "input_series": [{"series": given, "values": values}],
         "promql_expr_test": [
             {
-                "expr": 'count by (alertname, severity) (ALERTS{driver!=""})',
+                "expr": query,
                 "eval_time": f"{AT}s",
-                "exp_samples": found,
+                "exp_samples": [{"labels": key, "value": value} for key, value in found.items()],
             }
         ],
     }
@@ -154,18 +174,48 @@ def raised(
     assert "SUCCESS" in promtool("test", "rules", folder / "test.yml")
 
 
-@pytest.mark.parametrize("text", ["{}", "scan: {interval: 900}", "alerts: {stale_after: 7m}"])
-@pytest.mark.parametrize("sign", [1, -1])
-def test_stale_is_the_same_to_the_alert_as_to_every_output(
-    text: str, sign: int, tmp_path: Path
+def always(value: float) -> str:
+    """One value at each minute."""
+    return f"{value}x{AT // 60}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{}", "scan: {interval: 900}", "alerts: {stale_after: 7m}"),
+        *("alerts: {stale_for: 3m}", "alerts: {stale_for: 0s}"),
+    ],
+)
+@pytest.mark.parametrize("is_ahead", [False, True])
+def test_stale_is_the_same_to_the_alert_that_fires_as_to_every_output(
+    text: str, is_ahead: bool, tmp_path: Path
 ) -> None:
     config = parse_config(text.encode(), "config.yml")
-    for age in (sign * stale_after(config), sign * (stale_after(config) + 1)):
+    after, wait = stale_after(config), seconds(config.alerts.stale_for)
+    for past in (0, 1):
+        age = -after - past if is_ahead else after + wait + past
         report = RootReport("/r", ScanFacts(True, 1.0, AT - age), "overlay", up=True)
         stale = assess(report, config, AT).stale
         expected = ["HardlinkScanStale warning"] if stale else []
-        raised(tmp_path, config, "hardlink_scan_timestamp_seconds", AT - age, expected)
-        assert stale == (abs(age) > stale_after(config))
+        looked, name = always(AT - age), "hardlink_scan_timestamp_seconds"
+        raised(tmp_path, config, name, looked, expected, FIRING)
+        count, of_job = "job:hardlink_roots_stale:sum", '{job="hardlink-exporter"}'
+        asked(tmp_path, config, series(name), looked, count, {f"{count}{of_job}": int(stale)})
+        assert stale == (past > 0)
+
+
+@pytest.mark.parametrize("text", ["{}", "alerts: {stale_for: 3m}"])
+def test_a_root_without_an_answer_is_stale_to_every_output_when_the_alert_fires(
+    text: str, tmp_path: Path
+) -> None:
+    config = parse_config(text.encode(), "config.yml")
+    wait = int(seconds(config.alerts.stale_for))
+    for waited in (wait - 60, wait + 60):
+        stale = assess_waiting("/r", waited, config).stale
+        expected = ["HardlinkScanStale warning"] if stale else []
+        came = "_ " * ((AT - waited) // 60) + "0x60"
+        raised(tmp_path, config, "hardlink_watch_active", came, expected, FIRING)
+        assert stale == (waited > wait)
 
 
 RAISED = {
@@ -194,7 +244,7 @@ def test_a_level_is_the_same_to_the_alerts_as_to_every_output(
         b"{thresholds: {warning: 31, critical: 7}, alerts: {depth_left: 11}}", "config.yml"
     )
     expected = RAISED[level_of(resource, left, config)]
-    raised(tmp_path, config, "hardlink_layers_left", left, expected, resource=resource)
+    raised(tmp_path, config, "hardlink_layers_left", always(left), expected, resource=resource)
 
 
 @pytest.mark.parametrize(

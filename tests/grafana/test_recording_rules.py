@@ -45,7 +45,7 @@ def test_what_is_told_of_a_job_drops_every_label_that_tells_hosts_apart() -> Non
 def test_thresholds_job_and_interval_are_those_of_the_configuration() -> None:
     config = parse_config(
         b"thresholds: {warning: 33, critical: 7}\n"
-        b"alerts: {job: docker links, interval: 1m, stale_after: 45m, layer_failed_window: 25m}\n",
+        b"alerts: {job: docker links, interval: 1m, stale_after: 45m, stale_for: 2m, layer_failed_window: 25m}\n",
         "exporter.yml",
     )
     (group,) = recording_groups(config)
@@ -53,6 +53,7 @@ def test_thresholds_job_and_interval_are_those_of_the_configuration() -> None:
     assert group.interval == "1m"
     assert "< bool 33" in text
     assert "< bool 7" in text
-    assert "> bool 2700" in text
+    assert "< bool -2700" in text
+    assert "> bool 2820" in text
     assert "[25m]" in text
     assert text.count('up{job="docker links"}') == 2
