@@ -20,7 +20,7 @@ class Memory(Generic[T]):
     _kept: dict[str, tuple[tuple[int, int, int], T]] = field(default_factory=dict)
 
     def of(self, name: str, status: os.stat_result, now: float, read: Callable[[], T]) -> T:
-        """What was read when the file was as it is now, or read it. Errors are not kept."""
+        """What was read when the file was as it is now; else it is read. Errors are not kept."""
         state = (status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
         kept = self._kept.get(name)
         if kept is not None and kept[0] == state:

@@ -72,7 +72,7 @@ class Doubts:
         self.layers = frozenset(self.again.union(*(kin.holders for kin in kins)))
         now_again = {id for id in self.again if self.backoff.may(id, now)}
         if complete and not self.layers:
-            now_again |= self.strangers.suspects(home, ledger, now, same=same)
+            now_again |= self.strangers.suspects(home, ledger, found.tightest, now, same=same)
         return now_again
 
     def _add_up(

@@ -7,7 +7,7 @@ was there: then all members of that kin are asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Final
@@ -36,13 +36,14 @@ class Refresh:
     `moved` are the kin whose links were other than known. `altered` are layers in which a file
     is not where it was seen, which proves that they were changed. `lost` are kin of which a
     member was found in none of their layers, `blocked` those of which one cannot be looked at
-    at the moment.
+    at the moment. `tightest` are the inodes that were asked for being so.
     """
 
     moved: set[Kin] = field(default_factory=set)
     altered: set[str] = field(default_factory=set)
     lost: set[Kin] = field(default_factory=set)
     blocked: set[Kin] = field(default_factory=set)
+    tightest: Mapping[Kin, Sequence[int]] = field(default_factory=dict)
 
     def add(self, other: Refresh) -> None:
         """Take in what another asking gave."""
@@ -50,6 +51,7 @@ class Refresh:
         self.altered |= other.altered
         self.lost |= other.lost
         self.blocked |= other.blocked
+        self.tightest = other.tightest or self.tightest
 
 
 def settle(home: Home, kinship: Kinship, tree_path: TreePath, *, still: bool = False) -> Refresh:
@@ -61,7 +63,8 @@ def settle(home: Home, kinship: Kinship, tree_path: TreePath, *, still: bool = F
     asker = _Asker(home, tree_path)
     for kin in () if still else kinship.kins:
         asker.sample(kin)
-    for kin, inodes in tightest(kinship.kins, home.filesystem.limit.value).items():
+    asker.found.tightest = _tightest(kinship.kins, home.filesystem.limit.value)
+    for kin, inodes in asker.found.tightest.items():
         asker.each(kin, inodes)
     return asker.found
 
@@ -137,7 +140,7 @@ class _Asker:
         return None
 
 
-def tightest(kins: Iterable[Kin], limit: int | None) -> dict[Kin, list[int]]:
+def _tightest(kins: Iterable[Kin], limit: int | None) -> dict[Kin, list[int]]:
     """Choose the inodes that allow the fewest layers; the usual members of a kin are all alike.
 
     Without a limit those with the most links.

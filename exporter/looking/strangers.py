@@ -7,15 +7,16 @@ files, a walk of their layers tells whether the new links are inside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.disk.count import Home
 from exporter.looking.ledger import Ledger
-from exporter.looking.settle import tightest
 from exporter.model import Kind
 from exporter.thinking.backoff import RECOUNT_SHARE
 from exporter.thinking.kin import Kin
+
+Tightest = Mapping[Kin, Sequence[int]]
 
 
 @dataclass(slots=True)
@@ -31,7 +32,9 @@ class Strangers:
     _due: float = 0.0
     _begun: bool = False
 
-    def suspects(self, home: Home, ledger: Ledger, now: float, *, same: bool) -> set[str]:
+    def suspects(
+        self, home: Home, ledger: Ledger, tightest: Tightest, now: float, *, same: bool
+    ) -> set[str]:
         """The layers to be walked, once all is counted: somebody may have linked files in them.
 
         `same`: no layer came or went since the last scan. When a root is first counted, only
@@ -43,7 +46,7 @@ class Strangers:
         if self._begun and not same:
             return set()
         found: set[str] = set()
-        for kin, inode, surplus in self._new(ledger, home.filesystem.limit.value):
+        for kin, inode, surplus in self._new(ledger, tightest):
             self._outside[inode] = surplus
             found |= kin.holders.keys()
         if not self._begun:
@@ -64,12 +67,12 @@ class Strangers:
         rests, self._partials = partials == self._partials, partials
         return rests
 
-    def _new(self, ledger: Ledger, limit: int | None) -> Iterator[tuple[Kin, int, int]]:
+    def _new(self, ledger: Ledger, tightest: Tightest) -> Iterator[tuple[Kin, int, int]]:
         """The tightest inodes with more links outside than are known, and how many these are."""
         known = ledger.kinship.kin_of
         self._outside = {inode: n for inode, n in self._outside.items() if inode in known}
         others = [kept.names for kept in ledger.kept.values() if kept.names]
-        for kin, inodes in tightest(ledger.kinship.kins, limit).items():
+        for kin, inodes in tightest.items():
             for inode in inodes:
                 surplus = kin.links_of(inode) - kin.names - sum(n.get(inode, 0) for n in others)
                 if surplus > self._outside.get(inode, 0):
