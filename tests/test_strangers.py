@@ -79,9 +79,9 @@ def test_links_that_somebody_makes_inside_a_complete_layer_are_seen_by_the_next_
     scan(live)
     clocks.wait(30)
     scan(live)
-    for names in (1, 100):
-        for i in range(names):
-            os.link(tree / "f0005", tree / f"zz{names}-{i}")
+    for again in range(3):
+        for i in range(1 + again):
+            os.link(tree / "f0005", tree / f"zz{again}-{i}")
         assert untrue(scan(live), true_figures(recorded)) == {}
         clocks.wait(3600)
 

@@ -41,12 +41,13 @@ class Strangers:
         layers that were not walked may hide a name.
         """
         self._spend(ledger, now)
-        if not home.filesystem.exact_links or not self._rests(ledger) or now < self._due:
+        if not home.filesystem.exact_links:
             return set()
-        if self._begun and not same:
+        new, rests = list(self._new(ledger, tightest)), self._rests(ledger)
+        if not rests or now < self._due or (self._begun and not same):
             return set()
         found: set[str] = set()
-        for kin, inode, surplus in self._new(ledger, tightest):
+        for kin, inode, surplus in new:
             self._outside[inode] = surplus
             found |= kin.holders.keys()
         if not self._begun:
@@ -68,7 +69,10 @@ class Strangers:
         return rests
 
     def _new(self, ledger: Ledger, tightest: Tightest) -> Iterator[tuple[Kin, int, int]]:
-        """The tightest inodes with more links outside than are known, and how many these are."""
+        """The tightest inodes with more links outside than are known, and how many these are.
+
+        Where there are fewer than were known, these are what is known from now on.
+        """
         known = ledger.kinship.kin_of
         self._outside = {inode: n for inode, n in self._outside.items() if inode in known}
         others = [kept.names for kept in ledger.kept.values() if kept.names]
