@@ -6,6 +6,7 @@ forms), `daemon/daemon.go` (DOCKER_DRIVER), `contrib/init` (the variables of its
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -15,6 +16,7 @@ from exporter.text import normal_path, one_line
 from exporter.thinking.settings import NotUnderstoodError, Text, Variables, Word
 from exporter.thinking.shellfile import read_command, read_settings
 from exporter.thinking.unitfile import (
+    UNKNOWN,
     Setting,
     commands_of,
     environment_of,
@@ -38,6 +40,7 @@ _CLIENTS: Final = frozenset({"docker", "docker-current", "docker-latest", "docke
 """Programs that are the engine with the word `daemon` or `-d` only."""
 
 _SHELLS: Final = frozenset({"sh", "bash", "dash"})
+_BLANKS: Final = re.compile(r"[ \t\n]+")
 _LONG: Final = {
     "--data-root": "data_root",
     "--graph": "data_root",
@@ -137,7 +140,7 @@ def flags_of_settings(files: Iterable[Text]) -> EngineFlags:
     for file in files:
         variables = read_settings(file, variables)
     values = [variables[name] for name in OPTION_VARIABLES if name in variables]
-    words = [Word(text, value.where) for value in values for text in value.known().split()]
+    words = [Word(text, v.where) for v in values for text in _BLANKS.split(v.known()) if text]
     return _with_options(EngineFlags(), words)
 
 
@@ -184,7 +187,7 @@ def _with_options(flags: EngineFlags, words: Sequence[Word]) -> EngineFlags:
     for word in rest:
         if word.text == "--":
             break
-        if not _is_another_options(word):
+        if not _says_nothing(word):
             word.known()
         for name, shown, value in _options(word, rest):
             found[name] = _checked(name, shown, value)
@@ -196,10 +199,11 @@ def _with_options(flags: EngineFlags, words: Sequence[Word]) -> EngineFlags:
     )
 
 
-def _is_another_options(word: Word) -> bool:
-    """Whether a word is a long option with its value that says nothing of what is asked here."""
+def _says_nothing(word: Word) -> bool:
+    """Whether a word, whatever its unknown part is, is none of the options asked for here."""
     name, equals, _ = word.text.partition("=")
-    return bool(equals) and name.startswith("--") and name not in _LONG
+    is_other_option = bool(equals) and name.startswith("--") and name not in _LONG
+    return is_other_option or word.text[:1] not in ("", "-", "%", UNKNOWN)
 
 
 def _options(word: Word, rest: Iterator[Word]) -> Iterator[tuple[str, str, Word]]:

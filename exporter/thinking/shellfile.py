@@ -128,25 +128,28 @@ class _Run:
             self._commands.append(tuple(split))
 
     def _split(self, parts: RawWord, where: str) -> Iterator[Word]:
-        """The words that a written one becomes: a variable outside of quotes is cut at blanks."""
-        text, unclear, is_word = "", None, False
-        for part in parts:
-            if isinstance(part, Unclear):
-                unclear, is_word = unclear or part, True
-                continue
-            if isinstance(part, Literal):
-                text, is_word = text + part.text, True
-                continue
-            value = self._of(part, where)
-            pieces = [value.text] if part.quoted else _BLANKS.split(value.text)
-            text, is_word = text + pieces[0], is_word or part.quoted or bool(pieces[0])
-            unclear = unclear or value.unclear
+        """The words that a written one becomes: a variable outside of quotes is cut at blanks.
+
+        What is not known may be any number of words; it is one without a text.
+        """
+        values = [
+            part if isinstance(part, Literal) else self._value((part,), "", where) for part in parts
+        ]
+        unclear = next((v.unclear for v in values if isinstance(v, Word) and v.unclear), None)
+        if unclear is not None:
+            yield Word("", where, unclear)
+            return
+        text, is_word = "", False
+        for part, value in zip(parts, values, strict=True):
+            is_whole = not isinstance(part, Variable) or part.quoted
+            pieces = [value.text] if is_whole else _BLANKS.split(value.text)
+            text, is_word = text + pieces[0], is_word or is_whole or bool(pieces[0])
             for piece in pieces[1:]:
                 if is_word:
-                    yield Word(text, where, unclear)
-                text, unclear, is_word = piece, value.unclear, bool(piece)
-        if is_word or unclear:
-            yield Word(text, where, unclear)
+                    yield Word(text, where)
+                text, is_word = piece, bool(piece)
+        if is_word:
+            yield Word(text, where)
 
 
 def _bare(word: RawWord) -> str:

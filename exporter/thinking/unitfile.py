@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from exporter.thinking.settings import NotUnderstoodError, Text, Unclear, Variables, Word
@@ -18,6 +18,7 @@ _BLANKS: Final = " \t\n\r"
 _COMMENTS: Final = "#;"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BRACED: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\$")
+UNKNOWN: Final = "\0"
 _DOLLAR: Final = Word("$", "")
 _SPECIFIER: Final = re.compile(r"%(.)", re.DOTALL)
 _ESCAPED: Final = {
@@ -132,14 +133,15 @@ def expanded(words: Sequence[Word], variables: Variables) -> Iterator[Word]:
     """Replace specifiers and variables in the words of a command line.
 
     `$NAME` as a word of its own becomes the words of its value, or none; `${NAME}` is replaced in
-    its place; what is not set is empty.
+    its place; what is not set is empty. In a word that is `unclear`, `UNKNOWN` and specifiers stand
+    for what is not known; it is one word whatever they are.
     """
     for word in words:
         text, unclear = _specified(word)
         if text.startswith("$") and _NAME.fullmatch(text, 1):
             value = variables.get(text[1:], Word("", word.where))
             if value.unclear:
-                yield value
+                yield replace(value, text="")
                 continue
             yield from (Word(w, value.where) for w in _cut(value.text, value.where, is_unit=False))
             continue
@@ -148,7 +150,7 @@ def expanded(words: Sequence[Word], variables: Variables) -> Iterator[Word]:
         for found in _BRACED.finditer(text):
             value = variables.get(found[1], Word("", word.where)) if found[1] else _DOLLAR
             unclear = unclear or value.unclear
-            replaced += [text[begin : found.start()], value.text]
+            replaced += [text[begin : found.start()], UNKNOWN if value.unclear else value.text]
             begin = found.end()
         yield Word("".join([*replaced, text[begin:]]), word.where, unclear)
 
