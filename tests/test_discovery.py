@@ -206,16 +206,16 @@ def test_drop_ins_are_read_by_name_and_those_of_the_administrator_hide_others(ho
     assert candidates(host).paths[0] == "/b"
 
 
-def test_where_options_and_daemon_json_name_a_root_the_options_win_and_it_is_told(
+def test_where_options_and_daemon_json_name_a_root_that_of_the_options_is_first_and_it_is_told(
     host: Path,
 ) -> None:
     write(host, WAYS["sysconfig with -g"][0])
     write(host, {"/etc/docker/daemon.json": '{"data-root": "/other"}'})
     got = candidates(host)
-    assert got.paths == ("/data/docker", OLD)
+    assert got.paths == ("/data/docker", "/other", OLD)
     assert got.problems == (
         "/etc/sysconfig/docker:1: the engine's options and /etc/docker/daemon.json both name a"
-        " data-root, which the engine refuses; that of the options is taken",
+        " data-root; both are looked at, that of the options first",
     )
 
 

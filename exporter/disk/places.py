@@ -52,15 +52,16 @@ def _own(host: Host, problems: list[str]) -> Iterator[str]:
     if named and not host.is_there(path):
         problems.append(f"{named.where}: the engine's {path} is not there")
     configured = data_root(host, path)
-    if flags.data_root is None:
-        yield from () if configured is None else (configured,)
-        return
+    if flags.data_root is not None:
+        yield flags.data_root.value
     if configured is not None:
+        yield configured
+    if flags.data_root is not None and configured is not None:
+        # The engine refuses the same option twice, but takes one by its old name and one by its new.
         problems.append(
-            f"{flags.data_root.where}: the engine's options and {path} both name a data-root,"
-            " which the engine refuses; that of the options is taken"
+            f"{flags.data_root.where}: the engine's options and {path} both name a data-root;"
+            " both are looked at, that of the options first"
         )
-    yield flags.data_root.value
 
 
 def _snap(host: Host, problems: list[str]) -> Iterator[str]:

@@ -53,17 +53,21 @@ class _Run:
         self._is_settings = is_settings
         self._commands: list[tuple[Word, ...]] = []
         self._depth = 0
+        self._subshells = 0
 
     def run(self, all_statements: Iterator[Statement]) -> Script:
         for statement in all_statements:
+            self._subshells += statement.before == "("
             self._take(statement)
+            if statement.after == ")" and self._subshells:  # else it ends a pattern of `case`
+                self._subshells -= 1
         return Script(self._variables, tuple(self._commands))
 
     def _take(self, statement: Statement) -> None:
         words = list(statement.words)
         while words and (keyword := _bare(words[0])) in _OPENING | _CLOSING | _BETWEEN:
             words.pop(0)
-            self._depth += (keyword in _OPENING) - (keyword in _CLOSING)
+            self._depth = max(0, self._depth + (keyword in _OPENING) - (keyword in _CLOSING))
         if words and _bare(words[0]) in _EXPORTING:
             words = [word for word in words[1:] if not _bare(word).startswith("-")]
             words = [word for word in words if _assignment(word)]
@@ -79,8 +83,8 @@ class _Run:
         """Why an assignment of this statement may not hold, if there is a reason."""
         if statement.after == "(":
             return Unclear(statement.where, "is an array or a function")
-        conditional = {"&&", "||", "|"} & {statement.before, statement.after}
-        if self._depth > 0 or statement.before in ("&&", "||", "|", "(") or conditional == {"|"}:
+        is_apart = self._subshells > 0 or statement.after in ("|", "&")
+        if self._depth > 0 or is_apart or statement.before in ("&&", "||", "|"):
             return Unclear(statement.where, "is set under a condition")
         return None
 
@@ -94,6 +98,8 @@ class _Run:
         if added and name in self._variables:
             old = self._variables[name]
             value = Word(old.text + value.text, value.where, old.unclear or value.unclear)
+        if doubt is not None:
+            doubt = Unclear(doubt.where, f"{name} {doubt.why}")
         self._variables[name] = Word(value.text, value.where, doubt or value.unclear)
 
     def _value(self, parts: RawWord, name: str, where: str) -> Word:
@@ -122,7 +128,8 @@ class _Run:
         if name in _READING and self._is_settings:
             raise NotUnderstoodError(statement.where, f"`{name}` sets what is not written here")
         for word in words[1:] if name == "unset" else ():
-            self._variables[_bare(word)] = Word("", statement.where, doubt)
+            why = Unclear(doubt.where, f"{_bare(word)} {doubt.why}") if doubt else None
+            self._variables[_bare(word)] = Word("", statement.where, why)
         if not self._is_settings:
             split = [w for word in words for w in self._split(word, statement.where)]
             self._commands.append(tuple(split))
