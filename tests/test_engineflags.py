@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import shlex
+import time
 from collections.abc import Callable
 
 import pytest
@@ -401,6 +402,18 @@ def test_a_value_quoted_for_a_shell_comes_back_from_both_readers(value: str) -> 
     assert variables["VALUE"].where == "/f:2"
     if "'" not in value:
         assert read_environment(text)["VALUE"].text == value
+
+
+@pytest.mark.parametrize(
+    "piece", ["x\\\n", "A=b\n", "sh ", "docker ", "sh -c ", "((", "`", "%%", "${A}"]
+)
+def test_a_long_file_takes_no_longer_than_its_length_asks_for(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    begun = time.monotonic()
+    for line in (f"dockerd {text}", f"sh -c '{text}'", text):
+        flags_or_error(lambda line=line: of_command(line, text))  # type: ignore[misc]
+    flags_or_error(lambda: of_settings(text))
+    assert time.monotonic() - begun < 20
 
 
 def test_the_error_survives_a_copy_as_from_one_process_to_another() -> None:

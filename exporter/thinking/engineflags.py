@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Final
 
 from exporter.text import normal_path, one_line
@@ -39,6 +38,7 @@ _DAEMONS: Final = frozenset({"dockerd", "dockerd-current", "dockerd-latest", "do
 _CLIENTS: Final = frozenset({"docker", "docker-current", "docker-latest", "docker.io"})
 """Programs that are the engine with the word `daemon` or `-d` only."""
 
+_AS_DAEMON: Final = frozenset({"daemon", "-d", "--daemon"})
 _SHELLS: Final = frozenset({"sh", "bash", "dash"})
 _BLANKS: Final = re.compile(r"[ \t\n]+")
 _LONG: Final = {
@@ -156,28 +156,25 @@ def _run_words(command: Sequence[Word], variables: Variables) -> Iterator[Word]:
 
 def engine_options(words: Sequence[Word], variables: Variables) -> Sequence[Word] | None:
     """The options of the engine that a command line starts; None if it starts none."""
+    last = max((i for i, word in enumerate(words) if word.text in _AS_DAEMON), default=0)
     for i, word in enumerate(words):
         name = word.text.rpartition("/")[2]
-        if name in _SHELLS:
-            return _options_in_shell(words[i + 1 :], variables)
-        options = words[i + 1 :]
-        if name in _DAEMONS:
-            return options
-        if name in _CLIENTS and any(w.text in ("daemon", "-d", "--daemon") for w in options):
-            return options
-    return None
-
-
-def _options_in_shell(words: Sequence[Word], variables: Variables) -> Sequence[Word] | None:
-    """The options of the engine that `sh -c TEXT` starts."""
-    for flag, text in pairwise(words):
-        if not flag.text.startswith("-"):
-            break
-        if not flag.text.startswith("--") and flag.text.endswith("c"):
+        if name in _SHELLS and (text := _shell_text(words, i + 1)) is not None:
             script = read_command(text.known(), text.where, variables)
             found = (engine_options(c, script.variables) for c in script.commands)
             return next((options for options in found if options is not None), None)
-    return engine_options(words, variables)
+        if name in _DAEMONS or (name in _CLIENTS and i < last):
+            return words[i + 1 :]
+    return None
+
+
+def _shell_text(words: Sequence[Word], at: int) -> Word | None:
+    """The TEXT of `sh -c TEXT`, whose options begin at a place."""
+    while at + 1 < len(words) and words[at].text.startswith("-"):
+        if not words[at].text.startswith("--") and words[at].text.endswith("c"):
+            return words[at + 1]
+        at += 1
+    return None
 
 
 def _with_options(flags: EngineFlags, words: Sequence[Word]) -> EngineFlags:

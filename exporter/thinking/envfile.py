@@ -29,13 +29,14 @@ def read_environment(file: Text) -> dict[str, Word]:
 
 
 def _assignments(text: str, name: str) -> Iterator[tuple[str, Word]]:
-    at = 0
+    at, line, counted_to = 0, 1, 0
     below_comment = False
     while at < len(text):
         if text[at] in _BLANKS + "\n":
             at += 1
             continue
-        where = f"{name}:{text.count(chr(10), 0, at) + 1}"
+        line += text.count("\n", counted_to, at)
+        counted_to, where = at, f"{name}:{line}"
         if text[at] in "#;":
             comment = _COMMENT.match(text, at)
             at = comment.end() if comment else len(text)

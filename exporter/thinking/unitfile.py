@@ -53,22 +53,20 @@ def settings_of(file: Text) -> Iterator[Setting]:
 
 def _joined(file: Text) -> Iterator[tuple[str, str]]:
     """Lines with their continuations; comments are left out, also between continued lines."""
-    begun, where = None, ""
+    begun: list[str] = []
+    where = ""
     for number, raw in enumerate(file.text.removeprefix("\ufeff").split("\n"), start=1):
         line = raw.removesuffix("\r")
         if line.lstrip(_BLANKS)[:1] in tuple(_COMMENTS):
             continue
-        if begun is None:
-            where = f"{file.path}:{number}"
-        whole = (begun or "") + line
-        backslashes = len(line) - len(line.rstrip("\\"))
-        if backslashes % 2:
-            begun = whole[:-1] + " "
+        where = where if begun else f"{file.path}:{number}"
+        if (len(line) - len(line.rstrip("\\"))) % 2:
+            begun.append(line[:-1])
             continue
-        begun = None
-        yield whole, where
-    if begun is not None:
-        yield begun, where
+        yield " ".join([*begun, line]), where
+        begun.clear()
+    if begun:
+        yield " ".join(begun), where
 
 
 def words_of(text: str, where: str) -> list[Word]:
