@@ -18,6 +18,8 @@ from exporter.model import Root
 
 HOST = Path("/")
 
+REMEDY = "; name the root on the command line or under `roots:` in the configuration"
+
 
 @pytest.fixture
 def host(tmp_path: Path) -> Path:
@@ -171,22 +173,24 @@ def test_without_a_daemon_json_the_default_root_is_found(host: Path, driver: str
         ('{"data-root": "/data//x/../new/"}', "/data/new"),
     ],
 )
-def test_the_engines_own_configuration_says_where_its_root_is(
+def test_the_engines_own_configuration_says_where_its_root_is_and_an_old_one_is_found_beside_it(
     host: Path, text: str, expected: str
 ) -> None:
     daemon_json(host, text)
     for path in ("/var/lib/docker", "/data/new", "/data/old"):
         store(host, path)
-    assert found(host) == {expected: host / expected[1:]}
+    roots = found(host)
+    assert roots == {path: host / path[1:] for path in (expected, "/var/lib/docker")}
+    assert next(iter(roots)) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "is not JSON; name the roots instead"),
-        ("\x00", "is not JSON; name the roots instead"),
-        ("[]", "is not an object; name the roots instead"),
-        ("7", "is not an object; name the roots instead"),
+        ("{", "is not JSON"),
+        ("\x00", "is not JSON"),
+        ("[]", "is not an object"),
+        ("7", "is not an object"),
         ('{"data-root": 7}', "data-root is not an absolute path"),
         ('{"data-root": ["/a"]}', "data-root is not an absolute path"),
         ('{"data-root": "docker"}', "data-root is not an absolute path"),
@@ -201,16 +205,14 @@ def test_a_daemon_json_that_cannot_be_understood_is_one_sentence(
     daemon_json(host, text)
     with pytest.raises(RootsError) as error:
         discovered_roots(host, {})
-    assert str(error.value) == f"/etc/docker/daemon.json: {said}"
+    assert str(error.value) == f"/etc/docker/daemon.json: {said}{REMEDY}"
 
 
 def test_a_daemon_json_that_cannot_be_read_is_one_sentence(host: Path) -> None:
     (host / "etc/docker/daemon.json").mkdir()
     with pytest.raises(RootsError) as error:
         discovered_roots(host, {})
-    assert (
-        str(error.value) == "/etc/docker/daemon.json: is not a regular file; name the roots instead"
-    )
+    assert str(error.value) == f"/etc/docker/daemon.json: is not a regular file{REMEDY}"
 
 
 def test_roots_of_user_namespaces_are_found_below_the_data_root(host: Path) -> None:

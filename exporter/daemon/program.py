@@ -19,7 +19,7 @@ from typing import Final
 from exporter.config import Config
 from exporter.daemon.monitor import Monitor
 from exporter.daemon.notify import UNREADY_SECONDS, Notifier
-from exporter.disk.roots import roots_of
+from exporter.daemon.search import Search
 from exporter.logs import logger
 from exporter.telling.status_line import status_line
 from exporter.telling.view import Loaded, View
@@ -51,6 +51,7 @@ class Daemon:
         self._config = load()
         self._loaded = Loaded(successful=True, at=time.time())
         self._monitor = Monitor(rootfs)
+        self._search = Search(rootfs)
         self._web = WebSettings()
 
     def status(self) -> Status:
@@ -92,7 +93,7 @@ class Daemon:
 
     def _follow(self) -> None:
         config = self._config
-        find = partial(roots_of, self._named or config.roots, self._rootfs, config.links_limits)
+        find = partial(self._search.roots, self._named or config.roots, config.links_limits)
         self._monitor.follow(find, config.scan.interval, config.scan.reconcile)
 
     async def run(

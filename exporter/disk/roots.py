@@ -1,32 +1,28 @@
 """Finding storage roots, and seeing the host's files from inside a container.
 
-Sources: moby `cmd/dockerd/config.go` and `daemon/config/config.go` (data-root, and graph
-before it), `daemon/daemon_unix.go` (`setupDaemonRoot`: a user-namespaced engine keeps its
-store in `<data-root>/<uid>.<gid>`).
+Source: moby `daemon/daemon_unix.go` (`setupDaemonRoot`: a user-namespaced engine keeps its store
+in `<data-root>/<uid>.<gid>`).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from exporter.disk.drivers import DRIVERS
-from exporter.disk.files import BrokenFileError, read_small
+from exporter.disk.host import Host, place_of
+from exporter.disk.places import Candidates, all_places
 from exporter.errors import UserError
 from exporter.model import Root
 from exporter.text import alike, normal_path, path_text
-
-DAEMON_JSON: Final = "/etc/docker/daemon.json"
-DEFAULT_ROOT: Final = "/var/lib/docker"
+from exporter.thinking.settings import NotUnderstoodError
 
 _REMAPPED: Final = re.compile(r"[0-9]+\.[0-9]+")
-_MOST_BYTES: Final = 1 << 20
-_MOST_SYMLINKS: Final = 40
+_REMEDY: Final = "name the root on the command line or under `roots:` in the configuration"
 
 
 class RootsError(UserError):
@@ -41,37 +37,10 @@ def seen_path(path: str, rootfs: Path) -> Path:
     """
     if rootfs == Path("/"):
         return Path(path)
-    todo = [p for p in path.split("/") if p][::-1]
-    done: list[str] = []
-    followed = 0
-    while todo:
-        part = todo.pop()
-        if part == ".":
-            continue
-        if part == "..":
-            done = done[:-1]
-            continue
-        try:
-            target = os.readlink(rootfs.joinpath(*done, part))
-        except OSError:  # not a symlink, or not there: whoever opens it will tell
-            done.append(part)
-            continue
-        followed += 1
-        if followed > _MOST_SYMLINKS:  # a loop: whoever opens it will tell
-            return rootfs / path.lstrip("/")
-        if target.startswith("/"):
-            done = []
-        todo += [p for p in target.split("/") if p][::-1]
-    return rootfs.joinpath(*done)
-
-
-def roots_of(
-    paths: Sequence[str], rootfs: Path, links_limits: Mapping[str, int]
-) -> tuple[Root, ...]:
-    """Which roots to look at: those named, or where none is, those found on the host."""
-    if paths:
-        return named_roots(paths, rootfs, links_limits)
-    return discovered_roots(rootfs, links_limits)
+    try:
+        return place_of(path, rootfs)
+    except OSError:  # a loop: whoever opens it will tell
+        return rootfs / path.lstrip("/")
 
 
 def named_roots(
@@ -95,44 +64,49 @@ def named_roots(
 
 
 def discovered_roots(rootfs: Path, links_limits: Mapping[str, int]) -> tuple[Root, ...]:
-    """Find the roots of this host's engine: its data-root, and user-namespaced ones below it.
+    """Find the roots of this host's engines, and user-namespaced ones below them.
 
-    Raises RootsError when daemon.json is there but cannot be understood.
+    Raises RootsError when what the engine is configured by is there but cannot be understood.
     """
-    found = (roots_at(path, rootfs, links_limits) for path in candidates(rootfs))
-    return tuple(root for roots in found for root in roots)
+    found = (roots_at(path, rootfs, links_limits) for path in candidates(rootfs).paths)
+    return tuple({root.path: root for roots in found for root in roots}.values())
 
 
-def candidates(rootfs: Path) -> tuple[str, ...]:
-    """The paths where a root may lie, from the engine's configuration; none of them is looked at.
+def candidates(rootfs: Path) -> Candidates:
+    """The paths where a root may lie, from the engines' configuration; none of them is looked into.
 
-    Raises RootsError when that cannot be understood.
+    Raises RootsError when that of the host's own engine cannot be understood.
     """
-    return (_data_root(seen_path(DAEMON_JSON, rootfs)) or DEFAULT_ROOT,)
+    try:
+        return all_places(Host(rootfs))
+    except NotUnderstoodError as error:
+        raise RootsError(f"{error}; {_REMEDY}") from None
 
 
 def roots_at(path: str, rootfs: Path, links_limits: Mapping[str, int]) -> tuple[Root, ...]:
     """The root at a path, if there is one, and the user-namespaced ones below it."""
-    seen = seen_path(path, rootfs)
-    places = [(path, seen)] if _is_store(seen) else []
     try:
-        names = sorted(n for n in os.listdir(seen) if _REMAPPED.fullmatch(n))
+        names = sorted(os.listdir(place_of(path, rootfs)))
     except OSError:
         names = []
-    places += [(normal_path(f"{path}/{n}"), seen / n) for n in names if _is_store(seen / n)]
-    return tuple(Root(p, s, True, links_limits) for p, s in places)
+    below = [normal_path(f"{path}/{name}") for name in names if _REMAPPED.fullmatch(name)]
+    return tuple(
+        Root(root, seen_path(root, rootfs), True, links_limits)
+        for root in (path, *below)
+        if _is_store(root, rootfs)
+    )
 
 
-def _is_store(folder: Path) -> bool:
+def _is_store(path: str, rootfs: Path) -> bool:
     """Whether a folder holds a driver's layers, or may do so as far as we are let to see."""
     for driver in DRIVERS:
         try:
             # Not access(2): it takes no notice of a capability of a user who is not root.
-            if stat.S_ISDIR(os.stat(folder / driver.name).st_mode):
+            if stat.S_ISDIR(os.stat(place_of(f"{path}/{driver.name}", rootfs)).st_mode):
                 return True
         except PermissionError:
             return True
-        except OSError:  # not there
+        except OSError:  # not there, or a loop
             continue
     return False
 
@@ -143,24 +117,3 @@ def limit_set_for(root: Root, seen: Path, rootfs: Path) -> int | None:
         return root.links_limits[root.path]
     below = os.path.relpath(os.path.realpath(seen), os.path.realpath(rootfs))
     return root.links_limits.get(path_text(normal_path(f"/{below}")))
-
-
-def _data_root(daemon_json: Path) -> str | None:
-    try:
-        document = json.loads(read_small(daemon_json, _MOST_BYTES, follow=True).strip() or b"{}")
-    except FileNotFoundError:
-        return None
-    except BrokenFileError as error:
-        raise RootsError(f"{DAEMON_JSON}: {error}; name the roots instead") from None
-    except OSError as error:
-        raise RootsError(f"{DAEMON_JSON}: {error.strerror}; name the roots instead") from None
-    except (ValueError, RecursionError):
-        raise RootsError(f"{DAEMON_JSON}: is not JSON; name the roots instead") from None
-    if not isinstance(document, dict):
-        raise RootsError(f"{DAEMON_JSON}: is not an object; name the roots instead")
-    path = document.get("data-root") or document.get("graph")
-    if path is None:
-        return None
-    if not isinstance(path, str) or not path.startswith("/") or not path.isprintable():
-        raise RootsError(f"{DAEMON_JSON}: data-root is not an absolute path")
-    return normal_path(path)

@@ -9,6 +9,7 @@ from typing import Generic
 
 from exporter.disk.roots import RootsError, named_roots
 from exporter.errors import UserError
+from exporter.logs import logger
 from exporter.model import Root
 from exporter.oneshot.job import T
 from exporter.oneshot.run import Outcome
@@ -86,6 +87,9 @@ def _candidates(host: Host, limit: float) -> list[Root]:
         if isinstance(outcome.error, RootsError):
             raise outcome.error
         raise UserError(f"{job.name}: {outcome.error}; name the roots instead")
-    seen = (host.rootfs / path.lstrip("/") for path in outcome.found)
-    pairs = zip(outcome.found, seen, strict=True)
-    return [Root(path, place, True, host.links_limits) for path, place in pairs]
+    for problem in outcome.found.problems:
+        logger().warning(problem)
+    return [
+        Root(path, host.rootfs / path.lstrip("/"), True, host.links_limits)
+        for path in outcome.found.paths
+    ]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from exporter.disk.places import Candidates
 from exporter.disk.roots import candidates, roots_at
 from exporter.disk.site import Site
 from exporter.model import Root
@@ -15,7 +16,7 @@ See = Callable[[Root, Path, Callable[[int, int], None]], T]
 """Looks at a root. It takes the root, where the host's `/` is, and what is told how far it is."""
 
 
-def search(rootfs: Path) -> Job[tuple[str, ...]]:
+def search(rootfs: Path) -> Job[Candidates]:
     """The job to ask where roots may lie; none of these places is looked at."""
     return Job("the search for storage roots", f"search {rootfs}", partial(_search, rootfs))
 
@@ -34,7 +35,7 @@ def _job(root: Root, work: Callable[[Teller], T | None]) -> Job[T | None]:
     return Job(root.path, f"root {root.seen}", work, root)
 
 
-def _search(rootfs: Path, _teller: Teller) -> tuple[str, ...]:
+def _search(rootfs: Path, _teller: Teller) -> Candidates:
     return candidates(rootfs)
 
 
