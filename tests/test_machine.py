@@ -150,8 +150,9 @@ class TruthMachine(EngineAndStrangers):
     @precondition(lambda self: self.layers)
     @rule(which=Which, file=st.integers(0, 20), count=st.integers(1, 5))
     def link_inside_a_layer(self, which: int, file: int, count: int) -> None:
-        """Add names to a file of a complete layer; a walk for the last ones is a while ago."""
+        """Add names to a file of a complete layer, in peace; a walk for the last ones is a while ago."""
         self.clocks.wait(HOUR)
+        self.live.look(lambda _: None)
         tree = self.root.tree(self.one_of_the_layers(which))
         files = files_of(tree)
         for _ in range(count if files else 0):

@@ -35,11 +35,12 @@ class Candidates:
 def all_places(host: Host) -> Candidates:
     """The paths where a root may lie, that of the host's own engine first.
 
+    The default root is one where that engine names no other: else it was left behind.
     What another engine's files have wrong is a problem. Raises NotUnderstoodError for those of the host's own.
     """
     problems: list[str] = []
-    places = [*_own(host, problems), DEFAULT_ROOT, *_snap(host, problems)]
-    places += _rootless(host, problems)
+    places = list(_own(host, problems)) or [DEFAULT_ROOT]
+    places += [*_snap(host, problems), *_rootless(host, problems)]
     return Candidates(tuple(dict.fromkeys(places)), tuple(problems))
 
 

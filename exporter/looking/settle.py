@@ -91,15 +91,14 @@ class _Asker:
     def sample(self, kin: Kin) -> None:
         """Ask the first and the last usual member and all odd ones, and more where one has moved.
 
-        And those that could not be asked, once they are known to be elsewhere.
+        And those that could not be asked before.
         """
         ends = (
             inode
             for order in (iter(kin.members), reversed(kin.members))
             for inode in islice((inode for inode in order if inode not in kin.odd), 1)
         )
-        missed = kin.unasked if kin.seen_in is not None else ()
-        asked = dict.fromkeys((*ends, *kin.odd, *missed))
+        asked = dict.fromkeys((*ends, *kin.odd, *kin.unasked))
         found = self._ask(kin, asked)
         if len(found) < len(asked) or kin.moves(found).keys() - {0}:
             step = max(1, len(kin.members) // PROBES)
