@@ -7,13 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.disk.roots import (
-    RootsError,
-    discovered_roots,
-    limit_set_for,
-    named_roots,
-    seen_path,
-)
+from exporter.disk.roots import RootsError, discovered_roots, named_roots
+from exporter.disk.seen import limit_set_for, seen_path
 from exporter.model import Root
 
 HOST = Path("/")

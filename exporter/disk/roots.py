@@ -16,6 +16,7 @@ from typing import Final
 from exporter.disk.drivers import DRIVERS
 from exporter.disk.host import Host, place_of
 from exporter.disk.places import Candidates, all_places
+from exporter.disk.seen import seen_path
 from exporter.errors import UserError
 from exporter.model import Root
 from exporter.text import alike, normal_path, path_text
@@ -27,20 +28,6 @@ _REMEDY: Final = "name the root on the command line or under `roots:` in the con
 
 class RootsError(UserError):
     """What says where the roots are cannot be understood."""
-
-
-def seen_path(path: str, rootfs: Path) -> Path:
-    """The place where this process sees the host's `path`.
-
-    Below another `/` a symlink must be followed by hand: the host's /var/lib/docker is often
-    one to an absolute path, which the kernel would look up in our own `/`.
-    """
-    if rootfs == Path("/"):
-        return Path(path)
-    try:
-        return place_of(path, rootfs)
-    except OSError:  # a loop: whoever opens it will tell
-        return rootfs / path.lstrip("/")
 
 
 def named_roots(
@@ -109,11 +96,3 @@ def _is_store(path: str, rootfs: Path) -> bool:
         except OSError:  # not there, or a loop
             continue
     return False
-
-
-def limit_set_for(root: Root, seen: Path, rootfs: Path) -> int | None:
-    """Find the limit set by hand for a root, by its path or by that of `seen`, where its symlinks lead."""
-    if root.path in root.links_limits:
-        return root.links_limits[root.path]
-    below = os.path.relpath(os.path.realpath(seen), os.path.realpath(rootfs))
-    return root.links_limits.get(path_text(normal_path(f"/{below}")))

@@ -14,7 +14,7 @@ from exporter.disk.count import Home
 from exporter.disk.drivers import Driver
 from exporter.disk.limits import filesystem_of
 from exporter.disk.mounts import covered_below, read_mounts
-from exporter.disk.roots import limit_set_for, seen_path
+from exporter.disk.seen import limit_set_for, seen_path
 from exporter.disk.walk import Ground
 from exporter.model import Root
 from exporter.thinking.orders import Identity
